@@ -1,0 +1,111 @@
+package image
+
+import (
+	"strings"
+	"time"
+)
+
+// Time is a moment in milliseconds since the Unix epoch; zero means unknown.
+// An unknown time never allows a deletion.
+type Time int64
+
+// At converts a time.Time; its zero value becomes the unknown Time.
+func At(t time.Time) Time {
+	if t.IsZero() {
+		return 0
+	}
+	return Time(t.UnixMilli())
+}
+
+// Known reports whether the moment is known.
+func (t Time) Known() bool { return t != 0 }
+
+// Time converts back, in UTC; the unknown Time becomes the zero time.Time.
+func (t Time) Time() time.Time {
+	if !t.Known() {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(t)).UTC()
+}
+
+// Status is the storage state of an image in ECR (imageStatus).
+type Status uint8
+
+// The states of an image. Only an active one can be pulled.
+const (
+	Active Status = iota
+	Archived
+	Activating
+)
+
+// Media types of the manifests that list other manifests.
+const (
+	MediaTypeOCIIndex           = "application/vnd.oci.image.index.v1+json"
+	MediaTypeDockerManifestList = "application/vnd.docker.distribution.manifest.list.v2+json"
+	MediaTypeOCIManifest        = "application/vnd.oci.image.manifest.v1+json"
+	MediaTypeDockerManifest     = "application/vnd.docker.distribution.manifest.v2+json"
+)
+
+// IsIndexType reports whether a manifest of this media type lists other
+// manifests. Parameters after ";" and case do not matter.
+func IsIndexType(mediaType string) bool {
+	mt, _, _ := strings.Cut(mediaType, ";")
+	mt = strings.TrimSpace(mt)
+	return strings.EqualFold(mt, MediaTypeOCIIndex) || strings.EqualFold(mt, MediaTypeDockerManifestList)
+}
+
+// Image is what a registry says of one manifest in one repository, before its
+// manifest is read. Registries hold millions of them: the struct is flat, and
+// media types are shared strings.
+type Image struct {
+	Digest Digest
+	// Subject is the image that this one is attached to (OCI subject), or zero.
+	Subject Digest
+	// Tags are sorted. Two images of a repository never share a tag.
+	Tags []string
+	// PushedAt and PulledAt are zero where the registry does not say.
+	PushedAt, PulledAt Time
+	// Size is compressed bytes as the registry counts them: in ECR the sum of
+	// an image's blobs, and for an index the largest of its images.
+	Size         int64
+	MediaType    string
+	ArtifactType string
+	Status       Status
+}
+
+// IsIndex reports whether the image lists other images.
+func (i *Image) IsIndex() bool { return IsIndexType(i.MediaType) }
+
+// Repository is one repository of one registry.
+type Repository struct {
+	// Registry is the registry's name in the configuration.
+	Registry string
+	// Name is the path without the host, for example "apps/web".
+	Name string
+	// Tags are the repository's resource tags, and nil where TagsError says why
+	// they are not known.
+	Tags      map[string]string
+	TagsError error
+	// CreatedAt is zero where the registry does not say.
+	CreatedAt Time
+}
+
+// Contents is everything that a registry says of one repository: the input of
+// the graph.
+type Contents struct {
+	Repository Repository
+	// Images are sorted by digest; each digest occurs once.
+	Images []Image
+	// Manifests has one entry for each image, nil where the manifest was not
+	// read. The manifest of every index is read; that of an image only when it
+	// is needed.
+	Manifests []*Manifest
+	// Unreadable says, by position in Images, why the manifest of an index
+	// could not be read or parsed. Such an index may hold any image of the
+	// repository.
+	Unreadable map[int]string
+	// OwnPulls says, by position in Images, which pull times may be this
+	// tool's own reading of the manifest, which ECR counts as a pull
+	// (aws/containers-roadmap#2390), and what the pull time was before it.
+	OwnPulls map[int]Time
+}
