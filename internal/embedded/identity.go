@@ -1,0 +1,165 @@
+package embedded
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Principal is who an access key belongs to.
+type Principal struct {
+	// AccessKeyID is the key that the principal signs with.
+	AccessKeyID string
+	// Account is the id of the principal's account.
+	Account string
+	// ARN is the principal as GetCallerIdentity names it: a user, or a session
+	// of a role.
+	ARN string
+	// RoleARN is the role of the session; empty for users.
+	RoleARN string
+	// UserID is the unique id, as GetCallerIdentity returns it.
+	UserID string
+	// Expires is when the key stops to work; zero means never.
+	Expires time.Time
+}
+
+// denial forbids a principal an action on the resources that match a pattern.
+type denial struct {
+	principal, action, resource string
+}
+
+// addKey makes the principal's key known. The server's lock is held.
+func (s *Server) addKey(p *Principal) { s.keys[p.AccessKeyID] = p }
+
+// AddKey makes a further access key known, for instance that of a second user
+// of an account.
+func (s *Server) AddKey(p Principal) {
+	s.Account(p.Account)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.addKey(&p)
+}
+
+// ExpireKey makes every further call with the access key fail with
+// ExpiredTokenException. A key that is not known becomes one of the default
+// account that has expired.
+func (s *Server) ExpireKey(accessKeyID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expired[accessKeyID] = true
+}
+
+// Deny forbids a principal to perform an action: further calls get
+// AccessDeniedException. The principal is an access key id, or the ARN of a
+// user, role or session. The action ("ecr:DescribeImages") and the resource
+// (an ARN, as AWS names it in the error) may hold the wildcard "*"; an empty
+// resource means every resource.
+func (s *Server) Deny(principal, action, resource string) {
+	if resource == "" {
+		resource = "*"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.denials = append(s.denials, denial{principal, action, resource})
+}
+
+// AllowAll takes back every Deny.
+func (s *Server) AllowAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.denials = nil
+}
+
+// identify returns who sent the request and the region that it is for, from
+// the credential scope: Credential=KEY/DATE/REGION/SERVICE/aws4_request.
+// The last result is false for a request without one.
+func (s *Server) identify(r *http.Request) (*Principal, string, bool) {
+	_, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	scope, _, _ := strings.Cut(rest, ",")
+	parts := strings.Split(strings.TrimSpace(scope), "/")
+	if !ok || len(parts) < 5 {
+		return nil, "", false
+	}
+	// A key id never holds a slash, but be exact: the last four are the scope.
+	region := parts[len(parts)-3]
+	return s.principal(strings.Join(parts[:len(parts)-4], "/")), region, true
+}
+
+// principal returns who the access key belongs to. A key that is not known
+// belongs to the administrator of the default account.
+func (s *Server) principal(accessKeyID string) *Principal {
+	admin := s.Account(DefaultAccount).AccessKeyID()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.keys[accessKeyID]; p != nil {
+		return p
+	}
+	p := *s.keys[admin]
+	p.AccessKeyID = accessKeyID
+	return &p
+}
+
+// keyExpired reports whether the principal's key no longer works.
+func (s *Server) keyExpired(p *Principal, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.expired[p.AccessKeyID] || !p.Expires.IsZero() && !now.Before(p.Expires)
+}
+
+// authorize returns the error of AWS when the caller is denied the call.
+func (s *Server) authorize(c *Call) error {
+	s.mu.Lock()
+	var own []denial
+	for _, d := range s.denials {
+		switch d.principal {
+		case c.Principal.AccessKeyID, c.Principal.ARN, c.Principal.RoleARN:
+			own = append(own, d)
+		}
+	}
+	s.mu.Unlock()
+	if len(own) == 0 {
+		return nil
+	}
+	resource := "*"
+	if c.service.resource != nil {
+		resource = c.service.resource(c)
+	}
+	action := c.Service + ":" + c.Operation
+	for _, d := range own {
+		if wildcard(d.action, action) && wildcard(d.resource, resource) {
+			return c.denied(resource)
+		}
+	}
+	return nil
+}
+
+// denied returns the error that AWS gives when the caller may not do this to
+// the resource.
+func (c *Call) denied(resource string) *Error {
+	return c.service.accessDenied(fmt.Sprintf("User: %s is not authorized to perform: %s:%s on resource: %s",
+		c.Principal.ARN, c.Service, c.Operation, resource))
+}
+
+// wildcard reports whether s matches the pattern, in which "*" stands for any
+// text.
+func wildcard(pattern, s string) bool {
+	first, rest, found := strings.Cut(pattern, "*")
+	if !strings.HasPrefix(s, first) {
+		return false
+	}
+	s = s[len(first):]
+	for found {
+		var next string
+		next, rest, found = strings.Cut(rest, "*")
+		if !found {
+			return strings.HasSuffix(s, next)
+		}
+		at := strings.Index(s, next)
+		if at < 0 {
+			return false
+		}
+		s = s[at+len(next):]
+	}
+	return s == ""
+}

@@ -1,0 +1,128 @@
+package embedded
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// jsonAppender is an answer that encodes itself. Large pages do, since
+// reflection is most of the cost of encoding them.
+type jsonAppender interface {
+	appendJSON([]byte) []byte
+}
+
+// contentType returns what the protocol's answers are.
+func (p protocol) contentType() string {
+	switch p {
+	case json10:
+		return "application/x-amz-json-1.0"
+	case json11:
+		return "application/x-amz-json-1.1"
+	case query:
+		return "text/xml"
+	}
+	return "application/json"
+}
+
+// writeAnswer encodes and sends the answer, and does the faults that happen
+// after the service acted.
+func writeAnswer(w http.ResponseWriter, c *Call, answer any, fault Fault) {
+	body, err := encode(c, answer)
+	if err != nil {
+		writeError(w, c.service.protocol, internalFailure(err.Error()), c)
+		return
+	}
+	if fault.Kind == FaultRepeatToken {
+		body = c.repeatToken(body)
+	}
+	length, abort := len(body), false
+	switch fault.Kind {
+	case FaultTruncate:
+		body, abort = body[:len(body)/2], true
+	case FaultMalformed:
+		body = body[:len(body)/2]
+		length = len(body)
+	}
+	send(w, c.service.protocol, http.StatusOK, body, length, c)
+	if abort {
+		http.NewResponseController(w).Flush() // best effort: the answer breaks off either way
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// encode returns the answer as the protocol writes it.
+func encode(c *Call, answer any) ([]byte, error) {
+	if c.service.protocol == query {
+		return encodeXML(c, answer)
+	}
+	if answer == nil {
+		return []byte("{}"), nil
+	}
+	if a, ok := answer.(jsonAppender); ok {
+		return a.appendJSON(nil), nil
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return nil, fmt.Errorf("encode the answer of %s: %w", c.Operation, err)
+	}
+	return body, nil
+}
+
+// encodeXML wraps the answer in the envelope of the Query protocol.
+func encodeXML(c *Call, answer any) ([]byte, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `<%sResponse xmlns="%s">`, c.Operation, c.service.namespace)
+	enc := xml.NewEncoder(&b)
+	if err := enc.EncodeElement(answer, xml.StartElement{Name: xml.Name{Local: c.Operation + "Result"}}); err != nil {
+		return nil, fmt.Errorf("encode the answer of %s: %w", c.Operation, err)
+	}
+	fmt.Fprintf(&b, `<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata></%sResponse>`, requestID(c), c.Operation)
+	return b.Bytes(), nil
+}
+
+// writeError sends an error as the protocol writes it. The call may be nil.
+func writeError(w http.ResponseWriter, p protocol, e *Error, c *Call) {
+	var body []byte
+	if p == query {
+		type detail struct {
+			Type, Code, Message string
+		}
+		sender := "Sender"
+		if e.status() >= http.StatusInternalServerError {
+			sender = "Receiver"
+		}
+		var b bytes.Buffer
+		b.WriteString("<ErrorResponse>")
+		// Three strings always encode.
+		_ = xml.NewEncoder(&b).EncodeElement(detail{sender, e.Code, e.Message}, xml.StartElement{Name: xml.Name{Local: "Error"}})
+		fmt.Fprintf(&b, "<RequestId>%s</RequestId></ErrorResponse>", requestID(c))
+		body = b.Bytes()
+	} else {
+		w.Header().Set("X-Amzn-Errortype", e.Code)
+		body, _ = json.Marshal(map[string]string{"__type": e.Code, "message": e.Message}) // strings always encode
+	}
+	send(w, p, e.status(), body, len(body), c)
+}
+
+// send writes head and body. The length is that which the head promises.
+func send(w http.ResponseWriter, p protocol, status int, body []byte, length int, c *Call) {
+	h := w.Header()
+	h.Set("Content-Type", p.contentType())
+	h.Set("Content-Length", strconv.Itoa(length))
+	h.Set("X-Amzn-Requestid", requestID(c))
+	w.WriteHeader(status)
+	w.Write(body) // an error means that the client went away
+}
+
+// requestID returns an id that tells the number of the call.
+func requestID(c *Call) string {
+	n := 0
+	if c != nil {
+		n = c.number
+	}
+	return fmt.Sprintf("00000000-0000-4000-8000-%012d", n)
+}
