@@ -2,6 +2,3 @@
 // adaptive limiter for each account, region and operation, and one reading of
 // what errors mean.
 package awsapi
-
-// Session is the way to AWS of one run.
-type Session struct{}
