@@ -113,7 +113,7 @@ func (s *Server) grant(t testing.TB, namespace, account, roleName string, rule R
 // which learns of new roles by a watch, allows each rule. A rule comes into
 // force as a whole, so its first action stands for it.
 func (s *Server) waitGranted(ctx context.Context, token string, rules []Rule) error {
-	config := &rest.Config{Host: s.config.Host, BearerToken: token, QPS: -1, Transport: s.transport}
+	config := &rest.Config{Host: s.config.Host, BearerToken: token, QPS: -1, Transport: s.transport, WarningHandler: rest.NoWarnings{}}
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return err

@@ -182,9 +182,9 @@ func (s *Server) deleteNamespace(ctx context.Context, name string) error {
 			if !slices.Contains(r.Verbs, "deletecollection") {
 				continue
 			}
-			now := int64(0)
+			now, background := int64(0), metav1.DeletePropagationBackground
 			err := s.dynamic.Resource(gv.WithResource(r.Name)).Namespace(name).DeleteCollection(ctx,
-				metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{})
+				metav1.DeleteOptions{GracePeriodSeconds: &now, PropagationPolicy: &background}, metav1.ListOptions{})
 			// A custom resource's kind may have gone since it was discovered.
 			if err != nil && !apierrors.IsNotFound(err) {
 				return fmt.Errorf("empty namespace %s of %s: %w", name, r.Name, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -72,15 +71,12 @@ func Run(options Options) (s *Server, stop func(), err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("find Kubernetes binaries: %w", err)
 	}
-	var failures []error
 	for range startAttempts {
-		s, err := start(bin, options)
-		if err == nil {
+		if s, err = start(bin, options); err == nil {
 			return s, s.stop, nil
 		}
-		failures = append(failures, err)
 	}
-	return nil, nil, fmt.Errorf("start a Kubernetes API server: %w", errors.Join(failures...))
+	return nil, nil, fmt.Errorf("start a Kubernetes API server, %d attempts, the last: %w", startAttempts, err)
 }
 
 // Start starts a server that ends with the test.
@@ -150,6 +146,9 @@ func (s *Server) connect() error {
 		BearerToken: s.creds.adminToken,
 		QPS:         -1, // no throttling: hundreds of objects in one test
 		Transport:   s.transport,
+		// Emptying a namespace touches deprecated kinds; the log is for the
+		// warnings that the code under test gets.
+		WarningHandler: rest.NoWarnings{},
 	}
 	var err error
 	if s.http, err = rest.HTTPClientFor(own); err != nil {
@@ -264,14 +263,18 @@ func (s *Server) Restart(t testing.TB) {
 	if s.api != nil {
 		t.Fatal("restart kube-apiserver: it is running; call Kill first")
 	}
-	api, err := s.startAPI()
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range startAttempts { // somebody else's connection may have the port
+		if s.api, err = s.startAPI(); err != nil {
+			continue
+		}
+		if err = s.waitReady(); err == nil {
+			return
+		}
+		s.api.kill()
+		s.api = nil
 	}
-	s.api = api
-	if err := s.waitReady(); err != nil {
-		t.Fatalf("restart kube-apiserver: %v", err)
-	}
+	t.Fatalf("restart kube-apiserver, %d attempts, the last: %v", startAttempts, err)
 }
 
 // running tells whether the API server can be asked to clean up.
