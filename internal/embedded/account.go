@@ -27,6 +27,8 @@ type Region struct {
 	Account *Account
 	// Name is the name of the region, such as "eu-west-1".
 	Name string
+
+	ecr ecrState
 }
 
 // Account returns the account with the id, and creates it when there is none.

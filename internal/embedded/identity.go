@@ -125,7 +125,7 @@ func (s *Server) authorize(c *Call) error {
 	if c.service.resource != nil {
 		resource = c.service.resource(c)
 	}
-	action := c.Service + ":" + c.Operation
+	action := c.permission()
 	for _, d := range own {
 		if wildcard(d.action, action) && wildcard(d.resource, resource) {
 			return c.denied(resource)
@@ -137,8 +137,16 @@ func (s *Server) authorize(c *Call) error {
 // denied returns the error that AWS gives when the caller may not do this to
 // the resource.
 func (c *Call) denied(resource string) *Error {
-	return c.service.accessDenied(fmt.Sprintf("User: %s is not authorized to perform: %s:%s on resource: %s",
-		c.Principal.ARN, c.Service, c.Operation, resource))
+	return c.service.accessDenied(fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s",
+		c.Principal.ARN, c.permission(), resource))
+}
+
+// permission returns the IAM action that the call needs.
+func (c *Call) permission() string {
+	if other := c.service.permissions[c.Operation]; other != "" {
+		return c.Service + ":" + other
+	}
+	return c.Service + ":" + c.Operation
 }
 
 // wildcard reports whether s matches the pattern, in which "*" stands for any

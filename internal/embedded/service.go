@@ -11,6 +11,8 @@ import (
 func services() []*service {
 	return []*service{
 		stsService(),
+		taggingService(),
+		ecrService(),
 	}
 }
 
@@ -50,6 +52,9 @@ type service struct {
 	// throttled is the answer to a call over its rate limit. The default is
 	// ThrottlingException with HTTP 400.
 	throttled *Error
+	// permissions names the IAM action that a call needs, where it is not the
+	// operation's own name.
+	permissions map[string]string
 	// resource names the resource that a call is about, as AWS does in the
 	// message of AccessDeniedException. It may be nil, which means "*", and is
 	// only called for principals that are denied something.

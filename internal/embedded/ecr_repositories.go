@@ -1,0 +1,317 @@
+package embedded
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+)
+
+// repositoryInput is what most requests about a repository begin with.
+type repositoryInput struct {
+	RegistryID     string `json:"registryId"`
+	RepositoryName string `json:"repositoryName"`
+}
+
+type encryption struct {
+	EncryptionType string `json:"encryptionType"`
+	KMSKey         string `json:"kmsKey,omitempty"`
+}
+
+type scanning struct {
+	ScanOnPush bool `json:"scanOnPush"`
+}
+
+type exclusionFilter struct {
+	FilterType string `json:"filterType"`
+	Filter     string `json:"filter"`
+}
+
+// repositoryOutput is Repository in the service model.
+type repositoryOutput struct {
+	RepositoryARN              string            `json:"repositoryArn"`
+	RegistryID                 string            `json:"registryId"`
+	RepositoryName             string            `json:"repositoryName"`
+	RepositoryURI              string            `json:"repositoryUri"`
+	CreatedAt                  epoch             `json:"createdAt"`
+	ImageTagMutability         Mutability        `json:"imageTagMutability"`
+	Exclusions                 []exclusionFilter `json:"imageTagMutabilityExclusionFilters,omitempty"`
+	ImageScanningConfiguration scanning          `json:"imageScanningConfiguration"`
+	EncryptionConfiguration    encryption        `json:"encryptionConfiguration"`
+}
+
+// describe returns the repository as the API shows it.
+func (r *Repository) describe() repositoryOutput {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return repositoryOutput{
+		RepositoryARN: r.ARN(), RegistryID: r.region.Account.ID,
+		RepositoryName: r.name, RepositoryURI: r.URI(), CreatedAt: epoch(r.created),
+		ImageTagMutability: r.mutability, Exclusions: filters(r.exclusions),
+		ImageScanningConfiguration: scanning{r.scan}, EncryptionConfiguration: r.encryption,
+	}
+}
+
+type describeRepositoriesInput struct {
+	page
+	RegistryID      string   `json:"registryId"`
+	RepositoryNames []string `json:"repositoryNames"`
+}
+
+type describeRepositoriesOutput struct {
+	Repositories []repositoryOutput `json:"repositories"`
+	NextToken    string             `json:"nextToken,omitempty"`
+}
+
+func describeRepositories(c *Call, in *describeRepositoriesInput) (any, error) {
+	out := describeRepositoriesOutput{Repositories: []repositoryOutput{}}
+	if in.RepositoryNames != nil {
+		switch {
+		case in.page.given():
+			return nil, invalid("nextToken and maxResults cannot be given together with repositoryNames")
+		case len(in.RepositoryNames) == 0 || len(in.RepositoryNames) > 100:
+			return nil, invalidAt("repositoryNames", "must have length between 1 and 100")
+		}
+		for _, name := range in.RepositoryNames {
+			repo, err := c.ecrRepository(in.RegistryID, name)
+			if err != nil {
+				return nil, err
+			}
+			out.Repositories = append(out.Repositories, repo.describe())
+		}
+		return out, nil
+	}
+	everything := func(r *Region) string { return r.repositoryARN("*") }
+	region, err := c.ecrRegistry(in.RegistryID, everything)
+	if err != nil {
+		return nil, err
+	}
+	if region == nil {
+		return nil, c.denied("arn:aws:ecr:" + c.Region.Name + ":" + in.RegistryID + ":repository/*")
+	}
+	scope := region.Account.ID + "/" + region.Name
+	key, size, err := in.start(c, scope, 1000, 100)
+	if err != nil {
+		return nil, err
+	}
+	region.ecr.mu.Lock()
+	defer region.ecr.mu.Unlock()
+	for name, repo := range region.ecr.repositories.from(key) {
+		if len(out.Repositories) == size {
+			out.NextToken = c.pageToken(scope, name)
+			break
+		}
+		out.Repositories = append(out.Repositories, repo.describe())
+	}
+	return out, nil
+}
+
+type createRepositoryInput struct {
+	repositoryInput
+	Tags                       []resourceTag     `json:"tags"`
+	ImageTagMutability         Mutability        `json:"imageTagMutability"`
+	Exclusions                 []exclusionFilter `json:"imageTagMutabilityExclusionFilters"`
+	ImageScanningConfiguration scanning          `json:"imageScanningConfiguration"`
+	EncryptionConfiguration    *encryption       `json:"encryptionConfiguration"`
+}
+
+type createRepositoryOutput struct {
+	Repository repositoryOutput `json:"repository"`
+}
+
+func createRepository(c *Call, in *createRepositoryInput) (any, error) {
+	if err := checkRepositoryName(in.RepositoryName); err != nil {
+		return nil, err
+	}
+	region, err := c.ecrRegistry(in.RegistryID, func(r *Region) string { return r.repositoryARN(in.RepositoryName) })
+	if err != nil {
+		return nil, err
+	}
+	if region == nil {
+		return nil, c.denied("arn:aws:ecr:" + c.Region.Name + ":" + in.RegistryID + ":repository/" + in.RepositoryName)
+	}
+	tags, err := tagMap(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	exclusions, err := readFilters(in.Exclusions)
+	if err != nil {
+		return nil, err
+	}
+	repo, err := region.CreateRepository(in.RepositoryName, RepositoryOptions{
+		Tags: tags, Mutability: in.ImageTagMutability, Exclusions: exclusions, CreatedAt: c.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	repo.mu.Lock()
+	repo.scan = in.ImageScanningConfiguration.ScanOnPush
+	if in.EncryptionConfiguration != nil {
+		repo.encryption = *in.EncryptionConfiguration
+	}
+	repo.mu.Unlock()
+	return createRepositoryOutput{repo.describe()}, nil
+}
+
+type deleteRepositoryInput struct {
+	repositoryInput
+	Force bool `json:"force"`
+}
+
+func deleteRepository(c *Call, in *deleteRepositoryInput) (any, error) {
+	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
+	if err != nil {
+		return nil, err
+	}
+	repo.mu.Lock()
+	images := repo.images.len()
+	repo.mu.Unlock()
+	if images > 0 && !in.Force {
+		return nil, errorf("RepositoryNotEmptyException",
+			"The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images",
+			repo.name, repo.region.Account.ID)
+	}
+	state := &repo.region.ecr
+	state.mu.Lock()
+	state.repositories.remove(repo.name)
+	state.mu.Unlock()
+	return createRepositoryOutput{repo.describe()}, nil
+}
+
+// exclusionFormat is the pattern of ImageTagMutabilityExclusionFilterValue.
+var exclusionFormat = regexp.MustCompile(`^[0-9a-zA-Z._*-]{1,128}$`)
+
+// checkMutability returns the error for a mode that does not exist, or with
+// filters where it takes none.
+func checkMutability(mode Mutability, exclusions []string) error {
+	switch mode {
+	case Mutable, Immutable:
+		if len(exclusions) > 0 {
+			return invalidAt("imageTagMutabilityExclusionFilters", "must not be given for %s", mode)
+		}
+	case MutableWithExclusion, ImmutableWithExclusion:
+		if len(exclusions) == 0 || len(exclusions) > 5 {
+			return invalidAt("imageTagMutabilityExclusionFilters", "must have length between 1 and 5")
+		}
+	default:
+		return invalidAt("imageTagMutability", "must satisfy enum value set: [MUTABLE, IMMUTABLE, IMMUTABLE_WITH_EXCLUSION, MUTABLE_WITH_EXCLUSION]")
+	}
+	for _, filter := range exclusions {
+		if !exclusionFormat.MatchString(filter) {
+			return mustMatch("filter", exclusionFormat)
+		}
+	}
+	return nil
+}
+
+// filters returns the exclusions as the API shows them.
+func filters(exclusions []string) []exclusionFilter {
+	var out []exclusionFilter
+	for _, e := range exclusions {
+		out = append(out, exclusionFilter{"WILDCARD", e})
+	}
+	return out
+}
+
+// readFilters returns the exclusions of a request.
+func readFilters(in []exclusionFilter) ([]string, error) {
+	var out []string
+	for _, f := range in {
+		if f.FilterType != "WILDCARD" {
+			return nil, invalidAt("filterType", "must satisfy enum value set: [WILDCARD]")
+		}
+		out = append(out, f.Filter)
+	}
+	return out, nil
+}
+
+type mutabilityInput struct {
+	repositoryInput
+	ImageTagMutability Mutability        `json:"imageTagMutability"`
+	Exclusions         []exclusionFilter `json:"imageTagMutabilityExclusionFilters"`
+}
+
+type mutabilityOutput struct {
+	RegistryID         string            `json:"registryId"`
+	RepositoryName     string            `json:"repositoryName"`
+	ImageTagMutability Mutability        `json:"imageTagMutability"`
+	Exclusions         []exclusionFilter `json:"imageTagMutabilityExclusionFilters,omitempty"`
+}
+
+func putImageTagMutability(c *Call, in *mutabilityInput) (any, error) {
+	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
+	if err != nil {
+		return nil, err
+	}
+	exclusions, err := readFilters(in.Exclusions)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMutability(in.ImageTagMutability, exclusions); err != nil {
+		return nil, err
+	}
+	repo.mu.Lock()
+	defer repo.mu.Unlock()
+	repo.mutability, repo.exclusions = in.ImageTagMutability, slices.Clone(exclusions)
+	return mutabilityOutput{repo.region.Account.ID, repo.name, repo.mutability, filters(repo.exclusions)}, nil
+}
+
+type lifecycleInput struct {
+	repositoryInput
+	LifecyclePolicyText string `json:"lifecyclePolicyText"`
+}
+
+type lifecycleOutput struct {
+	RegistryID          string `json:"registryId"`
+	RepositoryName      string `json:"repositoryName"`
+	LifecyclePolicyText string `json:"lifecyclePolicyText"`
+}
+
+// putLifecyclePolicy stores the policy. It is never evaluated here.
+func putLifecyclePolicy(c *Call, in *lifecycleInput) (any, error) {
+	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
+	if err != nil {
+		return nil, err
+	}
+	text := in.LifecyclePolicyText
+	if len(text) < 100 || len(text) > 30720 {
+		return nil, invalidAt("LifecyclePolicyText", "must have length between 100 and 30720")
+	}
+	var policy struct {
+		Rules []json.RawMessage `json:"rules"`
+	}
+	if json.Unmarshal([]byte(text), &policy) != nil || len(policy.Rules) == 0 || len(policy.Rules) > 50 {
+		return nil, invalidAt("LifecyclePolicyText", "Lifecycle policy validation failure: must be JSON with 1 to 50 rules")
+	}
+	repo.mu.Lock()
+	defer repo.mu.Unlock()
+	repo.lifecycle = text
+	return lifecycleOutput{repo.region.Account.ID, repo.name, text}, nil
+}
+
+func getLifecyclePolicy(c *Call, in *repositoryInput) (any, error) {
+	return lifecyclePolicy(c, in, false)
+}
+
+func deleteLifecyclePolicy(c *Call, in *repositoryInput) (any, error) {
+	return lifecyclePolicy(c, in, true)
+}
+
+// lifecyclePolicy returns the policy, and removes it when asked to.
+func lifecyclePolicy(c *Call, in *repositoryInput, remove bool) (any, error) {
+	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
+	if err != nil {
+		return nil, err
+	}
+	repo.mu.Lock()
+	defer repo.mu.Unlock()
+	if repo.lifecycle == "" {
+		return nil, errorf("LifecyclePolicyNotFoundException",
+			"Lifecycle policy does not exist for the repository with name '%s' in the registry with id '%s'",
+			repo.name, repo.region.Account.ID)
+	}
+	out := lifecycleOutput{repo.region.Account.ID, repo.name, repo.lifecycle}
+	if remove {
+		repo.lifecycle = ""
+	}
+	return out, nil
+}
