@@ -1,6 +1,7 @@
 package image
 
 import (
+	"fmt"
 	"strings"
 	"time"
 )
@@ -104,8 +105,33 @@ type Contents struct {
 	// could not be read or parsed. Such an index may hold any image of the
 	// repository.
 	Unreadable map[int]string
+	// GuardsListed says that the registry refuses to delete an image that an
+	// index lists, as ECR does (ImageReferencedByManifestList).
+	GuardsListed bool
 	// OwnPulls says, by position in Images, which pull times may be this
 	// tool's own reading of the manifest, which ECR counts as a pull
 	// (aws/containers-roadmap#2390), and what the pull time was before it.
 	OwnPulls map[int]Time
+}
+
+// MarshalText implements encoding.TextMarshaler: RFC 3339 in UTC.
+func (t Time) MarshalText() ([]byte, error) {
+	if !t.Known() {
+		return nil, nil
+	}
+	return []byte(t.Time().Format(time.RFC3339Nano)), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler; the empty text is unknown.
+func (t *Time) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*t = 0
+		return nil
+	}
+	v, err := time.Parse(time.RFC3339Nano, string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a time: %w", text, err)
+	}
+	*t = At(v)
+	return nil
 }

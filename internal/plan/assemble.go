@@ -1,0 +1,63 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/regsweep/regsweep/internal/policy"
+)
+
+// Price is what a stored gigabyte (10^9 bytes) costs for a month.
+type Price struct {
+	PerGBMonth float64
+	Currency   string
+}
+
+// Finish sorts the plan, applies the limit of the whole run and sums it up.
+func (p *Plan) Finish(limits policy.Limits, price Price) {
+	p.Schema = Schema
+	n := 0
+	for _, reg := range p.Registries {
+		for _, r := range reg.Repositories {
+			n += r.Totals.Delete + r.Totals.Archive
+		}
+	}
+	over := n > max(limits.MaxDeletes, 0)
+	p.Totals = Totals{}
+	for i := range p.Registries {
+		reg := &p.Registries[i]
+		slices.SortFunc(reg.Repositories, func(a, b Repository) int { return cmp.Compare(a.Name, b.Name) })
+		for k := range reg.Repositories {
+			if over {
+				reg.Repositories[k].hold(Reason{Code: policy.CodeLimit, Path: "limits.maxDeletes",
+					Detail: fmt.Sprintf("the run would take %d images, which is more than limits.maxDeletes allows (%d); raise it or narrow the rules", n, limits.MaxDeletes)})
+			}
+			p.Totals.add(reg.Repositories[k].Totals)
+		}
+	}
+	slices.Sort(p.Warnings)
+	p.Warnings = slices.Compact(p.Warnings)
+	saving := price.of(p.Totals.BytesFreed)
+	atMost := price.of(p.Totals.BytesFreedAtMost)
+	p.Totals.MonthlySavings, p.Totals.MonthlySavingsAtMost = &saving, &atMost
+}
+
+// hold turns everything that would go into held.
+func (r *Repository) hold(why Reason) {
+	for i := range r.Images {
+		if img := &r.Images[i]; goes(img.Verdict) {
+			img.Verdict = policy.VerdictHeld
+			img.Reasons = slices.Insert(img.Reasons, 0, why)
+		}
+	}
+	t := &r.Totals
+	t.Held += t.Delete + t.Archive
+	t.Delete, t.Archive, t.BytesFreed, t.BytesFreedAtMost = 0, 0, 0, 0
+}
+
+// of returns the price of bytes for a month, rounded to a hundredth.
+func (p Price) of(bytes int64) float64 {
+	cents := float64(bytes) / 1e9 * p.PerGBMonth * 100
+	return float64(int64(cents+0.5)) / 100
+}

@@ -1,0 +1,134 @@
+// Package plan turns the decisions on roots into a verdict for every image, and
+// verdicts into a document that people and programs read. It is pure.
+package plan
+
+import (
+	"time"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/policy"
+)
+
+// Schema names the format of a plan. Fields are only ever added to it.
+const Schema = "regsweep.plan/v1"
+
+// Plan is what a run would do, and why.
+type Plan struct {
+	Schema string `json:"schema"`
+	// Tool is the version of regsweep that made it.
+	Tool      string    `json:"tool"`
+	CreatedAt time.Time `json:"createdAt"`
+	// Config is the hash of the configuration that it was made with.
+	Config     string     `json:"config"`
+	Sources    []Source   `json:"sources"`
+	Registries []Registry `json:"registries"`
+	Totals     Totals     `json:"totals"`
+	// Warnings are things to look at that hold nothing back, sorted.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Source tells how the reading of a usage source went.
+type Source struct {
+	Name string `json:"name"`
+	Uses int    `json:"uses"`
+	// Status is "ok" or "gap".
+	Status string `json:"status"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Registry is the part of a plan about one registry.
+type Registry struct {
+	Name         string       `json:"name"`
+	Host         string       `json:"host"`
+	Repositories []Repository `json:"repositories"`
+}
+
+// Repository is the part of a plan about one repository.
+type Repository struct {
+	Name   string `json:"name"`
+	Totals Totals `json:"totals"`
+	// Images are sorted by digest. Kept images are listed only on demand.
+	Images []Image `json:"images"`
+}
+
+// Totals counts images and compressed bytes.
+type Totals struct {
+	Images  int `json:"images"`
+	Keep    int `json:"keep"`
+	Delete  int `json:"delete"`
+	Archive int `json:"archive"`
+	Held    int `json:"held"`
+	// Bytes is the sum of the sizes of all images. Images of a repository share
+	// layers, which ECR stores once, so it is an upper bound of what is stored.
+	Bytes int64 `json:"bytes"`
+	// BytesFreed is what the deletions certainly free: the blobs that only
+	// deleted images reference, where the manifests of all images of the
+	// repository are known, and nothing where they are not.
+	BytesFreed int64 `json:"bytesFreed"`
+	// BytesFreedAtMost is the sum of the sizes of the deleted images where the
+	// manifests are not known, and BytesFreed where they are.
+	BytesFreedAtMost int64 `json:"bytesFreedAtMost"`
+	// MonthlySavings is the price of BytesFreed for a month, in the currency of
+	// the configuration; of the whole plan only.
+	MonthlySavings *float64 `json:"monthlySavings,omitempty"`
+	// MonthlySavingsAtMost is that of BytesFreedAtMost.
+	MonthlySavingsAtMost *float64 `json:"monthlySavingsAtMost,omitempty"`
+}
+
+// Image is the verdict on one image.
+type Image struct {
+	Digest image.Digest `json:"digest"`
+	Tags   []string     `json:"tags"`
+	// Kind is image, index or referrer.
+	Kind string `json:"kind"`
+	// Root is the root whose verdict the image shares; its own digest for a root.
+	Root     image.Digest   `json:"root"`
+	PushedAt image.Time     `json:"pushedAt,omitzero"`
+	PulledAt image.Time     `json:"pulledAt,omitzero"`
+	Size     int64          `json:"size"`
+	Verdict  policy.Verdict `json:"verdict"`
+	// Rule is the rule that governs the root, or "".
+	Rule    string   `json:"rule,omitempty"`
+	Reasons []Reason `json:"reasons"`
+}
+
+// Reason is one reason for a verdict.
+type Reason struct {
+	Code   policy.Code `json:"code"`
+	Detail string      `json:"detail"`
+	// Path is the place in the configuration that the reason comes from.
+	Path string `json:"path,omitempty"`
+}
+
+func reason(r policy.Reason) Reason {
+	return Reason{Code: r.Code, Detail: r.Detail(), Path: r.Path}
+}
+
+// add sums totals.
+func (t *Totals) add(o Totals) {
+	t.Images += o.Images
+	t.Keep += o.Keep
+	t.Delete += o.Delete
+	t.Archive += o.Archive
+	t.Held += o.Held
+	t.Bytes += o.Bytes
+	t.BytesFreed += o.BytesFreed
+	t.BytesFreedAtMost += o.BytesFreedAtMost
+}
+
+// count adds n images of a verdict.
+func (t *Totals) count(v policy.Verdict, n int) {
+	switch v {
+	case policy.VerdictDelete:
+		t.Delete += n
+	case policy.VerdictArchive:
+		t.Archive += n
+	case policy.VerdictHeld:
+		t.Held += n
+	default:
+		t.Keep += n
+	}
+}
+
+// Acts reports whether the plan would change anything.
+func (t Totals) Acts() bool { return t.Delete+t.Archive > 0 }

@@ -1,0 +1,214 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/regsweep/regsweep/internal/graph"
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/policy"
+)
+
+// Judged is one repository with a verdict on every image.
+type Judged struct {
+	Graph  *graph.Graph
+	Result *policy.Result
+	// Verdicts has one entry for each image.
+	Verdicts []policy.Verdict
+
+	// decision has, by image, the position of the decision that it follows plus
+	// one, and 0 for an image that no root reaches.
+	decision []int32
+	// over says why the repository is held as a whole, or is "".
+	over string
+}
+
+// Judge closes the decisions on roots over their families: an image that lives
+// with several roots gets the strongest of their verdicts. Of equal verdicts
+// the root of the smallest digest counts, so that the order of input does not.
+func Judge(g *graph.Graph, r *policy.Result, limits policy.Limits) *Judged {
+	j := &Judged{
+		Graph: g, Result: r,
+		Verdicts: make([]policy.Verdict, len(g.Images)),
+		decision: make([]int32, len(g.Images)),
+	}
+	j.close()
+	j.limit(limits.MaxShare)
+	return j
+}
+
+func (j *Judged) close() {
+	// What no root reaches, since images name each other in a circle, is kept.
+	for i := range j.Verdicts {
+		j.Verdicts[i] = policy.VerdictKeep
+		j.decision[i] = 0
+	}
+	w := j.Graph.NewWalker()
+	for k := range j.Result.Decisions {
+		d := &j.Result.Decisions[k]
+		w.Family(d.Root, func(i int32) {
+			if j.decision[i] == 0 || d.Verdict > j.Verdicts[i] {
+				j.Verdicts[i] = d.Verdict
+				j.decision[i] = int32(k + 1)
+			}
+		})
+	}
+}
+
+// goes reports whether a verdict takes an image away.
+func goes(v policy.Verdict) bool { return v == policy.VerdictDelete || v == policy.VerdictArchive }
+
+// limit holds the repository where more than the allowed share would go.
+func (j *Judged) limit(share float64) {
+	n := 0
+	for _, v := range j.Verdicts {
+		if goes(v) {
+			n++
+		}
+	}
+	if n == 0 || float64(n) <= share*float64(len(j.Verdicts)) {
+		return
+	}
+	j.over = fmt.Sprintf("%d of %d images would go, which is more than limits.maxShare allows (%.4g%%); raise it to let them go",
+		n, len(j.Verdicts), share*100)
+	for i, v := range j.Verdicts {
+		if goes(v) {
+			j.Verdicts[i] = policy.VerdictHeld
+		}
+	}
+}
+
+// Confirm leaves every family of which a member that would go is not in the
+// earlier plan with the same verdict and the same tags. earlier is nil where
+// the repository was not in the plan.
+func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) {
+	planned := map[image.Digest]*Image{}
+	if earlier != nil {
+		for i := range earlier.Images {
+			planned[earlier.Images[i].Digest] = &earlier.Images[i]
+		}
+	}
+	w := j.Graph.NewWalker()
+	for k := range j.Result.Decisions {
+		d := &j.Result.Decisions[k]
+		if !goes(d.Verdict) {
+			continue
+		}
+		same := true
+		w.Family(d.Root, func(i int32) {
+			if v := j.Verdicts[i]; goes(v) {
+				p := planned[j.Graph.Images[i].Digest]
+				same = same && p != nil && p.Verdict == v && slices.Equal(p.Tags, j.Graph.Images[i].Tags)
+			}
+		})
+		if !same {
+			d.Verdict = policy.VerdictKeep
+			d.Reasons = []policy.Reason{policy.Changed("it or its family is not as it was when the plan was made")}
+		}
+	}
+	j.close()
+	j.limit(limits.MaxShare)
+}
+
+// Repository returns the repository's part of a plan; all lists kept images too.
+func (j *Judged) Repository(all bool) *Repository {
+	g := j.Graph
+	r := &Repository{Name: g.Repository.Name, Images: []Image{}}
+	r.Totals.Images = len(g.Images)
+	for i := range g.Images {
+		v := j.Verdicts[i]
+		r.Totals.count(v, 1)
+		if !g.Images[i].IsIndex() {
+			r.Totals.Bytes += g.Images[i].Size
+		}
+		if all || v != policy.VerdictKeep {
+			r.Images = append(r.Images, j.image(int32(i)))
+		}
+	}
+	r.Totals.BytesFreed, r.Totals.BytesFreedAtMost = j.freed()
+	return r
+}
+
+// Image returns the verdict on image i with its reasons.
+func (j *Judged) Image(i int32) Image { return j.image(i) }
+
+func (j *Judged) image(i int32) Image {
+	img := &j.Graph.Images[i]
+	out := Image{
+		Digest: img.Digest, Tags: img.Tags, Kind: j.Graph.Kinds[i].String(), Root: img.Digest,
+		PushedAt: img.PushedAt, PulledAt: img.PulledAt, Size: img.Size, Verdict: j.Verdicts[i],
+	}
+	if out.Tags == nil {
+		out.Tags = []string{}
+	}
+	if j.over != "" && j.Verdicts[i] == policy.VerdictHeld {
+		out.Reasons = append(out.Reasons, Reason{Code: policy.CodeLimit, Detail: j.over, Path: "limits.maxShare"})
+	}
+	if j.decision[i] == 0 {
+		out.Reasons = append(out.Reasons, Reason{Code: policy.CodeFamily, Detail: "it and others name each other in a circle, so none of them is a root"})
+		return out
+	}
+	d := &j.Result.Decisions[j.decision[i]-1]
+	out.Rule = d.Rule
+	if d.Root == i {
+		for _, r := range d.Reasons {
+			out.Reasons = append(out.Reasons, reason(r))
+		}
+		return out
+	}
+	root := &j.Graph.Images[d.Root]
+	out.Root = root.Digest
+	if r, ok := j.Result.InUse(i); ok {
+		out.Reasons = append(out.Reasons, reason(r))
+	}
+	name := root.Digest.String()
+	if len(root.Tags) > 0 {
+		name = root.Tags[0] + ", " + name
+	}
+	text := "it stays with its root (%s)"
+	if goes(d.Verdict) {
+		text = "it goes with its root (%s)"
+	}
+	out.Reasons = append(out.Reasons, Reason{Code: policy.CodeFamily, Detail: fmt.Sprintf(text, name)})
+	return out
+}
+
+// freed returns the bytes that the deletions certainly free, and at most.
+// Layers are stored once in a repository, so only the manifests of all its
+// images tell what is freed; an index has no layers of its own.
+func (j *Judged) freed() (certainly, atMost int64) {
+	known := true
+	for i := range j.Graph.Images {
+		img := &j.Graph.Images[i]
+		if img.IsIndex() {
+			continue
+		}
+		if j.Verdicts[i] == policy.VerdictDelete {
+			atMost += img.Size
+		}
+		known = known && j.Graph.Manifests[i] != nil
+	}
+	if atMost == 0 || !known {
+		return 0, atMost
+	}
+	stays := map[image.Digest]bool{}
+	for i, m := range j.Graph.Manifests {
+		if m != nil && j.Verdicts[i] != policy.VerdictDelete {
+			for _, b := range m.Blobs {
+				stays[b.Digest] = true
+			}
+		}
+	}
+	for i, m := range j.Graph.Manifests {
+		if m == nil || j.Verdicts[i] != policy.VerdictDelete {
+			continue
+		}
+		for _, b := range m.Blobs {
+			if !stays[b.Digest] {
+				stays[b.Digest] = true // count it once
+				certainly += b.Size
+			}
+		}
+	}
+	return certainly, certainly
+}

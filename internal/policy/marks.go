@@ -1,0 +1,67 @@
+package policy
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/regsweep/regsweep/internal/image"
+)
+
+// CondemnedPrefix starts the tag that marks an image as condemned; the Unix
+// time in seconds follows.
+const CondemnedPrefix = "regsweep-condemned-"
+
+// DefaultMarkPrefix is the prefix of the tags of `regsweep tag` where the
+// configuration names none.
+const DefaultMarkPrefix = "in-use"
+
+// marks recognizes the tags that regsweep writes itself. Rules never see them
+// as tags: a mark neither selects an image nor makes it tagged.
+type marks struct{ prefix, name string }
+
+func newMarks(t Tag) marks {
+	m := marks{prefix: t.Prefix + "-", name: t.Name}
+	if t.Prefix == "" {
+		m.prefix = DefaultMarkPrefix + "-"
+	}
+	return m
+}
+
+// is reports whether regsweep wrote the tag.
+func (m marks) is(tag string) bool {
+	if _, ok := m.usedAt(tag); ok {
+		return true
+	}
+	_, ok := unixSuffix(tag, CondemnedPrefix)
+	return ok || m.name != "" && tag == m.name
+}
+
+// usedAt reads a mark of use and returns the time that it tells.
+func (m marks) usedAt(tag string) (image.Time, bool) { return unixSuffix(tag, m.prefix) }
+
+// ordinary returns the tags that are no marks; usually that is tags itself.
+func (m marks) ordinary(tags []string) []string {
+	for i, t := range tags {
+		if m.is(t) {
+			rest := append([]string(nil), tags[:i]...)
+			for _, t := range tags[i+1:] {
+				if !m.is(t) {
+					rest = append(rest, t)
+				}
+			}
+			return rest
+		}
+	}
+	return tags
+}
+
+// unixSuffix reads prefix and a Unix time in seconds. It accepts 9 to 11
+// digits, which is from 1973 to 5138, and nothing after them.
+func unixSuffix(tag, prefix string) (image.Time, bool) {
+	digits, ok := strings.CutPrefix(tag, prefix)
+	if !ok || len(digits) < 9 || len(digits) > 11 || strings.Trim(digits, "0123456789") != "" {
+		return 0, false
+	}
+	s, err := strconv.ParseInt(digits, 10, 64)
+	return image.Time(s * 1000), err == nil && s > 0
+}

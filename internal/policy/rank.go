@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/regsweep/regsweep/internal/image"
+)
+
+// candidate is a decision with what it ranks by.
+type candidate struct {
+	decision int
+	root     int32
+	pushed   image.Time
+	version  *semver.Version
+}
+
+// byPush ranks the newest first. An image of unknown push time ranks last,
+// where it takes no other's place: it is kept anyway. Of equal times the
+// smaller digest is newer; images are sorted by digest.
+func byPush(a, b candidate) int {
+	return cmp.Or(cmp.Compare(b.pushed, a.pushed), cmp.Compare(a.root, b.root))
+}
+
+// bySemver ranks the highest version first, then what has no version, by push.
+func bySemver(a, b candidate) int {
+	switch {
+	case a.version != nil && b.version != nil:
+		return cmp.Or(b.version.Compare(a.version), byPush(a, b))
+	case a.version != nil:
+		return -1
+	case b.version != nil:
+		return 1
+	}
+	return byPush(a, b)
+}
+
+// ranked returns decisions, newest first in the rule's order.
+func (e *evaluation) ranked(r *activeRule, decisions []int) []candidate {
+	list := make([]candidate, len(decisions))
+	for i, k := range decisions {
+		root := e.result.Decisions[k].Root
+		list[i] = candidate{decision: k, root: root, pushed: e.g.Images[root].PushedAt}
+		if r.Order == "semver" {
+			list[i].version = highest(e.tags(root))
+		}
+	}
+	order := byPush
+	if r.Order == "semver" {
+		order = bySemver
+	}
+	slices.SortFunc(list, order)
+	return list
+}
+
+// rank finds the newest roots for every keep that asks for them. All roots that
+// the rule governs are ranked, whether something else keeps them or not.
+func (e *evaluation) rank() {
+	for i := range e.rules {
+		r := &e.rules[i]
+		if !slices.ContainsFunc(r.keeps, func(k keep) bool { return k.Newest > 0 }) {
+			continue
+		}
+		list := e.ranked(r, r.governed)
+		for k := range r.keeps {
+			if n := r.keeps[k].Newest; n > 0 {
+				r.ranks[k] = e.newest(list, n, r.keeps[k].per)
+			}
+		}
+	}
+}
+
+// newest returns the places of the n newest, of each group where there is a
+// grouping. Roots without a group are a group of their own, since a root that
+// no group counted could otherwise never be among the newest.
+func (e *evaluation) newest(list []candidate, n int, per grouping) map[int]place {
+	places := make(map[int]place, min(n, len(list)))
+	if per == nil {
+		for i, c := range list[:min(n, len(list))] {
+			places[c.decision] = place{n: i + 1}
+		}
+		return places
+	}
+	count := map[string]int{}
+	for _, c := range list {
+		groups := per(e.tags(c.root))
+		slices.Sort(groups)
+		groups = slices.Compact(groups)
+		if len(groups) == 0 {
+			groups = []string{""}
+		}
+		for _, g := range groups {
+			count[g]++
+			if _, ok := places[c.decision]; count[g] <= n && !ok {
+				name := "group " + g
+				if g == "" {
+					name = "those without a group"
+				}
+				places[c.decision] = place{count[g], name}
+			}
+		}
+	}
+	return places
+}
