@@ -1,0 +1,197 @@
+package awsusage
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// sumLength is how many hexadecimal digits of its SHA-256 a line begins with.
+const sumLength = 16
+
+// keepUnused is how many entries that a run did not ask for a file may hold
+// beside twice those that it did, before they are dropped.
+const keepUnused = 10_000
+
+// Facts is a cache on disk of what never changes: the images of a task
+// definition, of a service revision, of a published function version. It holds
+// one file for each account and region, since a file for each of a hundred
+// thousand ARNs would be slow to read and to keep.
+//
+// A file is lines of tab-separated fields: a checksum of the rest of the line,
+// the key, the values. A line whose checksum is wrong is as good as absent, so
+// that a damaged entry is read again. Files are replaced by renaming: runs at
+// the same time never see half a file, and at worst lose each other's news.
+//
+// It is safe for concurrent use.
+type Facts struct {
+	dir string
+
+	mu    sync.Mutex
+	files map[string]*factFile
+	notes []string
+}
+
+type factFile struct {
+	entries map[string][]string
+	used    map[string]bool
+	fresh   map[string]bool // not yet on disk
+}
+
+// OpenFacts returns the cache of one kind of fact ("ecs-task-definitions"),
+// which is a folder of that name in cacheDir. With an empty cacheDir it keeps
+// nothing.
+func OpenFacts(cacheDir, kind string) *Facts {
+	f := &Facts{files: map[string]*factFile{}}
+	if cacheDir != "" {
+		f.dir = filepath.Join(cacheDir, kind)
+	}
+	return f
+}
+
+// arnPattern splits an ARN into what names the file and the key in it.
+var arnPattern = regexp.MustCompile(`^arn:([a-z-]+):[a-z-]+:([a-z0-9-]+):([0-9]{12}):([^\t\n]+)$`)
+
+// split returns the file that holds the facts of the ARN, and the key there.
+// The last result is false for what is no ARN of an account and region.
+func (f *Facts) split(arn string) (*factFile, string, bool) {
+	parts := arnPattern.FindStringSubmatch(arn)
+	if f.dir == "" || parts == nil {
+		return nil, "", false
+	}
+	name := parts[1] + "-" + parts[3] + "-" + parts[2]
+	file := f.files[name]
+	if file == nil {
+		file = &factFile{used: map[string]bool{}, fresh: map[string]bool{}}
+		entries, err := readFacts(filepath.Join(f.dir, name))
+		if err != nil {
+			f.notes = append(f.notes, fmt.Sprintf("the cache is not used: %v", err))
+		}
+		file.entries = entries
+		f.files[name] = file
+	}
+	return file, parts[4], true
+}
+
+// Get returns the values that are kept for an ARN. What follows the ARN's
+// resource after a "#" belongs to the key.
+func (f *Facts) Get(arn string) ([]string, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	file, key, ok := f.split(arn)
+	if !ok {
+		return nil, false
+	}
+	values, known := file.entries[key]
+	if known {
+		file.used[key] = true
+	}
+	return values, known
+}
+
+// Put keeps values for an ARN. Values that hold a tab or a line break are not
+// kept.
+func (f *Facts) Put(arn string, values []string) {
+	if len(values) == 0 || slices.ContainsFunc(values, func(v string) bool { return strings.ContainsAny(v, "\t\n") }) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if file, key, ok := f.split(arn); ok {
+		file.entries[key] = slices.Clone(values)
+		file.used[key], file.fresh[key] = true, true
+	}
+}
+
+// Save writes what is new. It returns what went wrong with the cache, on
+// reading too; that costs calls and hides nothing.
+func (f *Facts) Save() (notes []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, name := range sortedKeys(f.files) {
+		file := f.files[name]
+		if len(file.fresh) == 0 {
+			continue
+		}
+		if err := file.save(filepath.Join(f.dir, name)); err != nil {
+			f.notes = append(f.notes, fmt.Sprintf("the cache is not saved: %v", err))
+			continue
+		}
+		clear(file.fresh)
+	}
+	return f.notes
+}
+
+// save merges the new entries into what is on disk by now.
+func (file *factFile) save(path string) error {
+	entries, err := readFacts(path)
+	if err != nil {
+		return err
+	}
+	for key := range file.fresh {
+		entries[key] = file.entries[key]
+	}
+	if len(entries) > 2*len(file.used)+keepUnused {
+		maps.DeleteFunc(entries, func(key string, _ []string) bool { return !file.used[key] })
+	}
+	var text bytes.Buffer
+	for _, key := range sortedKeys(entries) {
+		line := key + "\t" + strings.Join(entries[key], "\t")
+		text.WriteString(checksum(line) + "\t" + line + "\n")
+	}
+	return replaceFile(path, text.Bytes())
+}
+
+// readFacts reads a file. One that does not exist is empty.
+func readFacts(path string) (map[string][]string, error) {
+	entries := map[string][]string{}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return entries, nil
+	} else if err != nil {
+		return entries, err
+	}
+	for line := range strings.Lines(string(data)) {
+		sum, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		fields := strings.Split(rest, "\t")
+		if len(fields) > 1 && sum == checksum(rest) {
+			entries[fields[0]] = fields[1:]
+		}
+	}
+	return entries, nil
+}
+
+// checksum returns what a line begins with.
+func checksum(line string) string {
+	sum := sha256.Sum256([]byte(line))
+	return hex.EncodeToString(sum[:])[:sumLength]
+}
+
+// replaceFile writes a file so that a reader sees the old one or the new one.
+func replaceFile(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(data)
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return nil
+}
