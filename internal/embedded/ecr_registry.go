@@ -128,6 +128,15 @@ func listPullTimeUpdateExclusions(c *Call, in *page) (any, error) {
 	return out, nil
 }
 
+// ExcludePullTimes registers a principal (the ARN of a role or user) whose
+// pulls are not recorded.
+func (r *Region) ExcludePullTimes(principalARN string) {
+	now := r.Account.server.clock()
+	r.ecr.mu.Lock()
+	defer r.ecr.mu.Unlock()
+	r.ecr.exclusions.put(principalARN, now)
+}
+
 // excluded reports whether pulls by the principal are not recorded. A session
 // counts as its role.
 func (r *Region) excluded(p *Principal) bool {

@@ -134,6 +134,17 @@ func (r *Region) Repositories() []*Repository {
 // Name returns the repository's name, such as "apps/web".
 func (r *Repository) Name() string { return r.name }
 
+// Region returns the region that the repository is in.
+func (r *Repository) Region() *Region { return r.region }
+
+// SetLifecyclePolicy stores a lifecycle policy; empty means none. It is never
+// evaluated here.
+func (r *Repository) SetLifecyclePolicy(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lifecycle = text
+}
+
 // ARN returns the repository's Amazon resource name.
 func (r *Repository) ARN() string { return r.region.repositoryARN(r.name) }
 
