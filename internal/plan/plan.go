@@ -49,6 +49,8 @@ type Repository struct {
 	Totals Totals `json:"totals"`
 	// Images are sorted by digest. Kept images are listed only on demand.
 	Images []Image `json:"images"`
+	// Gap says why the repository could not be read; nothing of it goes then.
+	Gap string `json:"gap,omitempty"`
 }
 
 // Totals counts images and compressed bytes.
@@ -132,3 +134,8 @@ func (t *Totals) count(v policy.Verdict, n int) {
 
 // Acts reports whether the plan would change anything.
 func (t Totals) Acts() bool { return t.Delete+t.Archive > 0 }
+
+// Unread returns the entry of a repository that could not be read, and why.
+func Unread(name, why string) Repository {
+	return Repository{Name: name, Images: []Image{}, Gap: why}
+}

@@ -125,7 +125,7 @@ func (j *Judged) Repository(all bool) *Repository {
 			r.Images = append(r.Images, j.image(int32(i)))
 		}
 	}
-	r.Totals.BytesFreed, r.Totals.BytesFreedAtMost = j.freed()
+	r.Totals.BytesFreed, r.Totals.BytesFreedAtMost = j.Freed(func(i int) bool { return j.Verdicts[i] == policy.VerdictDelete })
 	return r
 }
 
@@ -173,17 +173,17 @@ func (j *Judged) image(i int32) Image {
 	return out
 }
 
-// freed returns the bytes that the deletions certainly free, and at most.
+// Freed returns the bytes that deleting images frees: certainly, and at most.
 // Layers are stored once in a repository, so only the manifests of all its
 // images tell what is freed; an index has no layers of its own.
-func (j *Judged) freed() (certainly, atMost int64) {
+func (j *Judged) Freed(deleted func(i int) bool) (certainly, atMost int64) {
 	known := true
 	for i := range j.Graph.Images {
 		img := &j.Graph.Images[i]
 		if img.IsIndex() {
 			continue
 		}
-		if j.Verdicts[i] == policy.VerdictDelete {
+		if deleted(i) {
 			atMost += img.Size
 		}
 		known = known && j.Graph.Manifests[i] != nil
@@ -193,14 +193,14 @@ func (j *Judged) freed() (certainly, atMost int64) {
 	}
 	stays := map[image.Digest]bool{}
 	for i, m := range j.Graph.Manifests {
-		if m != nil && j.Verdicts[i] != policy.VerdictDelete {
+		if m != nil && !deleted(i) {
 			for _, b := range m.Blobs {
 				stays[b.Digest] = true
 			}
 		}
 	}
 	for i, m := range j.Graph.Manifests {
-		if m == nil || j.Verdicts[i] != policy.VerdictDelete {
+		if m == nil || !deleted(i) {
 			continue
 		}
 		for _, b := range m.Blobs {

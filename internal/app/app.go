@@ -1,0 +1,168 @@
+// Package app holds the flow once: read what is in use, judge one repository
+// after the other, and apply what was planned. Every command and mode calls it.
+// It knows neither flags nor terminals, and it deletes only in Apply.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/registry"
+	"github.com/regsweep/regsweep/internal/usage"
+)
+
+// readAhead is how many repositories are read or judged at the same time. Each
+// holds one page of its images and the calls are limited below it, in awsapi;
+// more would cost memory and gain nothing.
+const readAhead = 48
+
+// App is one run over one configuration.
+type App struct {
+	// Readers are the registries to look at, in the order of the configuration.
+	Readers []registry.Reader
+	// Sources are the usage sources.
+	Sources []usage.Entry
+	// Usage are the options of collecting, but for IgnoreGaps.
+	Usage usage.Options
+	// UsageNone says that the configuration states that nothing is in use.
+	UsageNone bool
+	Policy    *policy.Policy
+	Price     plan.Price
+	// ConfigHash identifies the configuration in plans.
+	ConfigHash string
+	// Version is the tool's version.
+	Version string
+	// Judge returns the time to judge as of.
+	Judge func() time.Time
+	// Now is the clock.
+	Now func() time.Time
+	// Repositories narrows the run to matching names.
+	Repositories policy.Repositories
+	// All lists kept images in plans too.
+	All bool
+	// ExactSizes reads every manifest, so that shared layers are counted.
+	ExactSizes bool
+	// Progress counts what is done; it may be nil.
+	Progress *Progress
+	Log      *slog.Logger
+}
+
+// ErrNoUsage says that nothing is known of what is in use.
+var ErrNoUsage = errors.New("no usage source is configured, so everything could be in use: add sources under usage, or write \"usage: none\" where nothing can run these images")
+
+// Outcome is a plan with what the document does not say.
+type Outcome struct {
+	Plan *plan.Plan
+	// Gaps says that something could not be read and was not overridden.
+	Gaps bool
+}
+
+// Held reports whether something is held by a gap or a limit.
+func (o *Outcome) Held() bool { return o.Gaps || o.Plan.Totals.Held > 0 }
+
+// CollectUsage reads the usage sources.
+func (a *App) CollectUsage(ctx context.Context) (*usage.Result, error) {
+	a.Progress.phase("reading what is in use")
+	return usage.Collect(ctx, a.Sources, a.Usage)
+}
+
+// known is what is in use, in the form that judging needs.
+type known struct {
+	uses *policy.Uses
+	gaps []coveredGap
+	// sources are for the plan.
+	sources []plan.Source
+	any     bool
+}
+
+type coveredGap struct {
+	image.Gap
+	covers policy.Repositories
+}
+
+// learn collects the usage and indexes it.
+func (a *App) learn(ctx context.Context) (*known, error) {
+	if len(a.Sources) == 0 && !a.UsageNone {
+		return nil, ErrNoUsage
+	}
+	result, err := a.CollectUsage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k := &known{any: len(result.Gaps) > 0}
+	for _, s := range result.Snapshot.Sources {
+		k.sources = append(k.sources, plan.Source{Name: s.Name, Uses: s.Uses, Status: string(s.Status), Detail: s.Detail})
+	}
+	for _, g := range result.Gaps {
+		covers, errs := policy.CompileRepositories(g.Covers)
+		for _, err := range errs {
+			return nil, fmt.Errorf("covers of source %s: %w", g.Source, err)
+		}
+		k.gaps = append(k.gaps, coveredGap{image.Gap{Source: g.Source, Detail: g.Detail}, covers})
+	}
+	k.uses, err = policy.NewUses(result.Snapshot.Uses, a.holders)
+	return k, err
+}
+
+// holders returns the names of the registries that a reference points to.
+func (a *App) holders(ref image.Reference) (names []string) {
+	for _, r := range a.Readers {
+		if id := r.Identity(); id.Holds(ref) {
+			names = append(names, id.Name)
+		}
+	}
+	return names
+}
+
+// covering returns the gaps that could hide a use of the repository.
+func (k *known) covering(repository string) (gaps []image.Gap) {
+	for _, g := range k.gaps {
+		if g.covers.Match(repository) {
+			gaps = append(gaps, g.Gap)
+		}
+	}
+	return gaps
+}
+
+// Plan judges every repository. A repository that cannot be read is left alone
+// and named; when none can be read, or nothing can be read at all, that is the
+// error.
+func (a *App) Plan(ctx context.Context) (*Outcome, error) {
+	if len(a.Sources) == 0 && !a.UsageNone {
+		return nil, ErrNoUsage
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	usageKnown := make(chan *known, 1)
+	group.Go(func() error {
+		k, err := a.learn(ctx)
+		if err == nil {
+			usageKnown <- k
+		}
+		return err
+	})
+	out := &Outcome{Plan: &plan.Plan{Tool: a.Version, CreatedAt: a.Now().UTC().Truncate(time.Second), Config: a.ConfigHash}}
+	var k *known
+	group.Go(func() error {
+		var err error
+		k, err = a.judgeAll(ctx, usageKnown, out)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	out.Plan.Sources = k.sources
+	if out.Plan.Sources == nil {
+		out.Plan.Sources = []plan.Source{}
+	}
+	out.Gaps = out.Gaps || k.any
+	out.Plan.Finish(a.Policy.Limits(), a.Price)
+	return out, nil
+}

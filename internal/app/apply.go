@@ -1,0 +1,234 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/registry"
+)
+
+// applyWidth is how many repositories are changed at the same time.
+const applyWidth = 16
+
+// OpenWriter opens the registry of this name for changing.
+type OpenWriter func(ctx context.Context, registry string) (registry.Writer, error)
+
+// Report says what an apply did. Images are counted, not tags.
+type Report struct {
+	Schema       string             `json:"schema"`
+	Deleted      int                `json:"deleted"`
+	Archived     int                `json:"archived"`
+	Changed      int                `json:"changed"`
+	Failed       int                `json:"failed"`
+	BytesFreed   int64              `json:"bytesFreed"`
+	AtMost       int64              `json:"bytesFreedAtMost"`
+	Repositories []RepositoryReport `json:"repositories"`
+
+	// Held says that something of the plan is held by now, by a gap or a limit.
+	Held bool `json:"held"`
+}
+
+// ReportSchema names the format of a report.
+const ReportSchema = "regsweep.report/v1"
+
+// RepositoryReport says what was done to one repository.
+type RepositoryReport struct {
+	Registry string `json:"registry"`
+	Name     string `json:"name"`
+	Deleted  int    `json:"deleted"`
+	Archived int    `json:"archived"`
+	// Changed are images of the plan that are left since they, their family or
+	// what is in use is no longer as it was planned.
+	Changed  int       `json:"changed"`
+	Failures []Failure `json:"failures,omitempty"`
+	// Gap says why the repository could not be read again; nothing was done then.
+	Gap string `json:"gap,omitempty"`
+
+	freed, atMost int64
+	held          bool
+}
+
+// Failure is one image that should have gone and is still there.
+type Failure struct {
+	Digest image.Digest `json:"digest"`
+	Detail string       `json:"detail"`
+}
+
+// MismatchError says that a saved plan does not belong to this run.
+type MismatchError struct{ What, Planned, Now string }
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("the saved plan was made with another %s (%s, and this is %s): make a new plan", e.What, e.Planned, e.Now)
+}
+
+// Check reports whether a saved plan belongs to this run: same format, version,
+// configuration and registries. The error is a *MismatchError.
+func (a *App) Check(p *plan.Plan) error {
+	for _, c := range []MismatchError{
+		{"format", p.Schema, plan.Schema}, {"version of regsweep", p.Tool, a.Version}, {"configuration", p.Config, a.ConfigHash},
+	} {
+		if c.Planned != c.Now {
+			return &c
+		}
+	}
+	for _, reg := range p.Registries {
+		reader := a.reader(reg.Name)
+		if reader == nil {
+			return &MismatchError{"set of registries", reg.Name, "not among those of this run"}
+		}
+		if host := reader.Identity().Host; host != reg.Host {
+			return &MismatchError{"registry " + reg.Name, reg.Host, host}
+		}
+	}
+	return nil
+}
+
+func (a *App) reader(name string) registry.Reader {
+	for _, r := range a.Readers {
+		if r.Identity().Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// Apply deletes and archives what the plan says, after reading usage and images
+// again: what is no longer condemned, or whose digest, tags or family changed,
+// is left. The report is there also where the error is not nil, and says what
+// was done until then.
+func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*Report, error) {
+	report := &Report{Schema: ReportSchema, Repositories: []RepositoryReport{}}
+	if !p.Totals.Acts() {
+		return report, nil
+	}
+	k, err := a.learn(ctx)
+	if err != nil {
+		return report, err
+	}
+	report.Held = k.any
+	affected := 0
+	for _, reg := range p.Registries {
+		affected += len(acting(reg))
+	}
+	a.Progress.applying(affected, p.Totals.Delete+p.Totals.Archive)
+
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(applyWidth)
+	for _, reg := range p.Registries {
+		planned := acting(reg)
+		if len(planned) == 0 {
+			continue
+		}
+		reader := a.reader(reg.Name)
+		current, err := a.current(ctx, reader, planned)
+		if err != nil {
+			return report, errors.Join(err, group.Wait())
+		}
+		writer, err := open(ctx, reg.Name)
+		if err != nil {
+			return report, errors.Join(err, group.Wait())
+		}
+		for _, repo := range planned {
+			group.Go(func() error {
+				r := RepositoryReport{Registry: reg.Name, Name: repo.Name}
+				err := a.applyRepository(ctx, reader, writer, current[repo.Name], repo, k, &r)
+				mu.Lock()
+				report.Repositories = append(report.Repositories, r)
+				mu.Unlock()
+				a.Progress.finished()
+				return err
+			})
+		}
+	}
+	err = group.Wait()
+	report.finish()
+	return report, err
+}
+
+// acting returns the repositories of which something goes.
+func acting(reg plan.Registry) (list []*plan.Repository) {
+	for i := range reg.Repositories {
+		if reg.Repositories[i].Totals.Acts() {
+			list = append(list, &reg.Repositories[i])
+		}
+	}
+	return list
+}
+
+// current lists the planned repositories as they are now, with their tags.
+func (a *App) current(ctx context.Context, reader registry.Reader, planned []*plan.Repository) (map[string]image.Repository, error) {
+	names := map[string]bool{}
+	for _, r := range planned {
+		names[r.Name] = true
+	}
+	list, err := reader.Repositories(ctx, func(name string) bool { return names[name] }, a.Policy.NeedsRepositoryTags())
+	if err != nil {
+		return nil, fmt.Errorf("registry %s: %w", reader.Identity().Name, err)
+	}
+	now := map[string]image.Repository{}
+	for _, r := range list {
+		now[r.Name] = r
+	}
+	return now, nil
+}
+
+// applyRepository judges one repository anew and deletes what both the plan and
+// the new judgement condemn. What concerns this repository alone is in r.
+func (a *App) applyRepository(ctx context.Context, reader registry.Reader, writer registry.Writer, repo image.Repository, planned *plan.Repository, k *known, r *RepositoryReport) error {
+	total := planned.Totals.Delete + planned.Totals.Archive
+	if repo.Name == "" {
+		r.Changed, r.Gap = total, "the repository is gone"
+		return nil
+	}
+	judged, _, err := a.judgeOne(ctx, reader, repo, func() (*known, error) { return k, nil })
+	if err != nil {
+		if fatal(ctx, err) {
+			return fmt.Errorf("repository %s: %w", repo.Name, err)
+		}
+		r.Gap, r.held = err.Error(), true
+		return nil
+	}
+	judged.Confirm(planned, a.Policy.Limits())
+	s := sweep{writer: writer, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}
+	goes := 0
+	for _, v := range judged.Verdicts {
+		switch v {
+		case policy.VerdictDelete, policy.VerdictArchive:
+			goes++
+		case policy.VerdictHeld:
+			r.held = true
+		}
+	}
+	r.Changed = total - goes
+	err = s.run(ctx)
+	r.freed, r.atMost = judged.Freed(func(i int) bool { return s.gone[i] })
+	return err
+}
+
+// finish sorts the repositories and sums them up.
+func (r *Report) finish() {
+	slices.SortFunc(r.Repositories, func(a, b RepositoryReport) int {
+		return cmp.Or(cmp.Compare(a.Registry, b.Registry), cmp.Compare(a.Name, b.Name))
+	})
+	for i := range r.Repositories {
+		repo := &r.Repositories[i]
+		slices.SortFunc(repo.Failures, func(a, b Failure) int { return a.Digest.Compare(b.Digest) })
+		r.Deleted += repo.Deleted
+		r.Archived += repo.Archived
+		r.Changed += repo.Changed
+		r.Failed += len(repo.Failures)
+		r.BytesFreed += repo.freed
+		r.AtMost += repo.atMost
+		r.Held = r.Held || repo.held
+	}
+}

@@ -1,0 +1,159 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/regsweep/regsweep/internal/awsapi"
+	"github.com/regsweep/regsweep/internal/graph"
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/registry"
+)
+
+// judgement is what became of one repository.
+type judgement struct {
+	repository *plan.Repository
+	warnings   []string
+	err        error
+}
+
+// judgeAll lists the repositories of all registries and judges them, many at a
+// time. They are read while the usage sources still are; the first judgement
+// waits for those.
+func (a *App) judgeAll(ctx context.Context, usageKnown <-chan *known, out *Outcome) (*known, error) {
+	wait := sync.OnceValues(func() (*known, error) {
+		select {
+		case k := <-usageKnown:
+			return k, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	})
+	lists := make([][]image.Repository, len(a.Readers))
+	group, listCtx := errgroup.WithContext(ctx)
+	for i, reader := range a.Readers {
+		group.Go(func() (err error) {
+			lists[i], err = reader.Repositories(listCtx, a.Repositories.Match, a.Policy.NeedsRepositoryTags())
+			if err != nil {
+				return fmt.Errorf("registry %s: %w", reader.Identity().Name, err)
+			}
+			a.Progress.found(len(lists[i]))
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+
+	results := make([][]judgement, len(a.Readers))
+	group, readCtx := errgroup.WithContext(ctx)
+	group.SetLimit(readAhead)
+	for i, reader := range a.Readers {
+		results[i] = make([]judgement, len(lists[i]))
+		for n, repo := range lists[i] {
+			group.Go(func() error {
+				j, err := a.judge(readCtx, reader, repo, wait)
+				results[i][n] = j
+				return err
+			})
+		}
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	k, err := wait()
+	if err != nil {
+		return nil, err
+	}
+	return k, a.collect(lists, results, out)
+}
+
+// judge reads and judges one repository. The error ends the run; what concerns
+// this repository alone is in the judgement.
+func (a *App) judge(ctx context.Context, reader registry.Reader, repo image.Repository, wait func() (*known, error)) (judgement, error) {
+	judged, missing, err := a.judgeOne(ctx, reader, repo, wait)
+	if err != nil {
+		if fatal(ctx, err) {
+			return judgement{}, fmt.Errorf("repository %s: %w", repo.Name, err)
+		}
+		a.Log.Warn("repository not read", "registry", repo.Registry, "repository", repo.Name, "error", err)
+		return judgement{err: err}, nil
+	}
+	a.Progress.judged(len(judged.Graph.Images))
+	j := judgement{repository: judged.Repository(a.All)}
+	for _, u := range missing {
+		j.warnings = append(j.warnings, fmt.Sprintf("%s/%s: %s is in use by %s and is not there", repo.Registry, repo.Name, u.Reference, u.Holder))
+	}
+	for _, g := range judged.Result.Gaps {
+		if g.Source == "" {
+			j.warnings = append(j.warnings, fmt.Sprintf("%s/%s: %s", repo.Registry, repo.Name, g.Detail))
+		}
+	}
+	return j, nil
+}
+
+func (a *App) judgeOne(ctx context.Context, reader registry.Reader, repo image.Repository, wait func() (*known, error)) (*plan.Judged, []image.Use, error) {
+	contents, err := reader.Read(ctx, repo, a.ExactSizes)
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err := wait()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !a.ExactSizes && k.uses.NeedManifests(repo.Registry, repo.Name) {
+		if contents, err = reader.Read(ctx, repo, true); err != nil {
+			return nil, nil, err
+		}
+	}
+	g := graph.Build(contents)
+	result := a.Policy.Evaluate(policy.Input{Graph: g, Now: image.At(a.Judge()), Uses: k.uses, Gaps: k.covering(repo.Name)})
+	return plan.Judge(g, result, a.Policy.Limits()), result.Missing, nil
+}
+
+// fatal reports whether an error concerns more than one repository.
+func fatal(ctx context.Context, err error) bool {
+	var credentials *awsapi.CredentialsError
+	return ctx.Err() != nil || errors.As(err, &credentials)
+}
+
+// collect puts the judgements into the plan.
+func (a *App) collect(lists [][]image.Repository, results [][]judgement, out *Outcome) error {
+	total, unread := 0, 0
+	var first error
+	for i, reader := range a.Readers {
+		id := reader.Identity()
+		reg := plan.Registry{Name: id.Name, Host: id.Host, Repositories: []plan.Repository{}}
+		for n, j := range results[i] {
+			total++
+			name := lists[i][n].Name
+			out.Plan.Warnings = append(out.Plan.Warnings, j.warnings...)
+			if j.err != nil {
+				unread++
+				first = cmpFirst(first, fmt.Errorf("repository %s: %w", name, j.err))
+				out.Gaps = true
+				reg.Repositories = append(reg.Repositories, plan.Unread(name, j.err.Error()))
+				continue
+			}
+			reg.Repositories = append(reg.Repositories, *j.repository)
+		}
+		out.Plan.Registries = append(out.Plan.Registries, reg)
+	}
+	if unread > 0 && unread == total {
+		return first
+	}
+	return nil
+}
+
+func cmpFirst(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}

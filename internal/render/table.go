@@ -1,0 +1,268 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+	"charm.land/lipgloss/v2/table"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
+)
+
+// Options are how a plan is shown.
+type Options struct {
+	// All lists every image of the plan; otherwise the first roots of each
+	// repository are.
+	All bool
+	// Color uses terminal colours.
+	Color bool
+	// Currency of the savings.
+	Currency string
+	// Now is the time that ages are counted from.
+	Now image.Time
+}
+
+// shownRoots is how many roots of a repository a table shows without All.
+const shownRoots = 8
+
+// page collects the text and styles it.
+type page struct {
+	b    strings.Builder
+	opts Options
+}
+
+func (p *page) line(format string, args ...any) {
+	fmt.Fprintf(&p.b, format+"\n", args...)
+}
+
+// style colours text where the output has colours.
+func (p *page) style(text string, s lipgloss.Style) string {
+	if !p.opts.Color {
+		return text
+	}
+	return s.Render(text)
+}
+
+var (
+	bold  = lipgloss.NewStyle().Bold(true)
+	faint = lipgloss.NewStyle().Faint(true)
+	red   = lipgloss.NewStyle().Foreground(lipgloss.Red)
+	amber = lipgloss.NewStyle().Foreground(lipgloss.Yellow)
+	green = lipgloss.NewStyle().Foreground(lipgloss.Green)
+)
+
+var verdictStyles = map[policy.Verdict]lipgloss.Style{
+	policy.VerdictDelete: red, policy.VerdictArchive: amber, policy.VerdictHeld: amber, policy.VerdictKeep: green,
+}
+
+// table adds a table without lines: header, then rows; columns named in right
+// are aligned to the right.
+func (p *page) table(indent string, header []string, rows [][]string, right ...int) {
+	t := table.New().Border(lipgloss.HiddenBorder()).
+		BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).
+		BorderColumn(false).BorderHeader(false).BorderRow(false).Wrap(false)
+	if header != nil {
+		t.Headers(header...)
+	}
+	t.Rows(rows...).StyleFunc(func(row, col int) lipgloss.Style {
+		s := lipgloss.NewStyle().PaddingRight(2)
+		for _, r := range right {
+			if r == col {
+				s = s.Align(lipgloss.Right)
+			}
+		}
+		if row == table.HeaderRow && p.opts.Color {
+			s = s.Faint(true)
+		}
+		return s
+	})
+	for _, line := range strings.Split(t.String(), "\n") {
+		p.line("%s", strings.TrimRight(indent+line, " "))
+	}
+}
+
+// Plan writes a plan for people.
+func Plan(w io.Writer, doc *plan.Plan, opts Options) error {
+	p := &page{opts: opts}
+	p.sources(doc)
+	for _, reg := range doc.Registries {
+		p.registry(reg)
+	}
+	p.totals(doc)
+	_, err := io.WriteString(w, p.b.String())
+	return err
+}
+
+func (p *page) sources(doc *plan.Plan) {
+	if len(doc.Sources) == 0 {
+		p.line("In use: nothing, as the configuration says (usage: none)")
+		return
+	}
+	var rows [][]string
+	for _, s := range doc.Sources {
+		status := p.style(s.Status, green)
+		if s.Status != "ok" {
+			status = p.style("GAP", red)
+		}
+		rows = append(rows, []string{s.Name, Count(s.Uses, "use"), status, clean(s.Detail)})
+	}
+	p.line("%s", p.style("In use", bold))
+	p.table("  ", nil, rows, 1)
+}
+
+func (p *page) registry(reg plan.Registry) {
+	p.line("")
+	p.line("%s  %s", p.style(reg.Name, bold), p.style(reg.Host, faint))
+	var rows [][]string
+	quiet := 0
+	for _, r := range reg.Repositories {
+		t := r.Totals
+		if !p.opts.All && !t.Acts() && t.Held == 0 && r.Gap == "" {
+			quiet++
+			continue
+		}
+		frees := freed(t.BytesFreed, t.BytesFreedAtMost)
+		if r.Gap != "" {
+			frees = p.style("not read: "+clean(r.Gap), red)
+		}
+		rows = append(rows, []string{r.Name, Number(t.Images), Number(t.Keep), Number(t.Delete), Number(t.Archive), Number(t.Held), frees})
+	}
+	if len(rows) > 0 {
+		p.table("  ", []string{"REPOSITORY", "IMAGES", "KEEP", "DELETE", "ARCHIVE", "HELD", "FREES"}, rows, 1, 2, 3, 4, 5)
+	}
+	if quiet > 0 {
+		p.line("  %s", p.style(fmt.Sprintf("%s with nothing to do", Count(quiet, "repository")), faint))
+	}
+	for _, r := range reg.Repositories {
+		p.images(r)
+	}
+}
+
+// images lists roots with what goes or stays with them; a family is one line.
+func (p *page) images(r plan.Repository) {
+	members := map[image.Digest]int{}
+	var roots []*plan.Image
+	for i := range r.Images {
+		img := &r.Images[i]
+		if img.Root != img.Digest {
+			members[img.Root]++
+			continue
+		}
+		roots = append(roots, img)
+	}
+	if len(roots) == 0 {
+		return
+	}
+	p.line("")
+	p.line("  %s", p.style(r.Name, bold))
+	shown := roots
+	if !p.opts.All && len(shown) > shownRoots {
+		shown = shown[:shownRoots]
+	}
+	var rows [][]string
+	for _, img := range shown {
+		rows = append(rows, []string{
+			p.style(img.Verdict.String(), verdictStyles[img.Verdict]), name(img) + with(members[img.Digest]),
+			img.Digest.String()[:19], p.age(img.PushedAt), Bytes(img.Size), why(img),
+		})
+	}
+	p.table("    ", nil, rows, 3, 4)
+	if rest := len(roots) - len(shown); rest > 0 {
+		p.line("    %s", p.style(fmt.Sprintf("… and %s more (--all lists all)", Number(rest)), faint))
+	}
+}
+
+// name returns what people call an image by.
+func name(img *plan.Image) string {
+	const most = 3
+	if len(img.Tags) == 0 {
+		return "(untagged)"
+	}
+	tags := img.Tags
+	suffix := ""
+	if len(tags) > most {
+		suffix = fmt.Sprintf(", +%d", len(tags)-most)
+		tags = tags[:most]
+	}
+	return clean(strings.Join(tags, ", ")) + suffix
+}
+
+func with(members int) string {
+	if members == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" +%d", members)
+}
+
+func (p *page) age(t image.Time) string {
+	if !t.Known() {
+		return "?"
+	}
+	days := (p.opts.Now - t) / (24 * 3600 * 1000)
+	if days < 1 {
+		return fmt.Sprintf("%dh", max(0, (p.opts.Now-t)/(3600*1000)))
+	}
+	return fmt.Sprintf("%dd", days)
+}
+
+// why returns the reasons of an image in one line.
+func why(img *plan.Image) string {
+	var parts []string
+	for _, r := range img.Reasons {
+		parts = append(parts, fmt.Sprintf("%s: %s", r.Code, clean(r.Detail)))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (p *page) totals(doc *plan.Plan) {
+	t := doc.Totals
+	p.line("")
+	for _, w := range doc.Warnings {
+		p.line("%s %s", p.style("warning:", amber), clean(w))
+	}
+	p.line("%s", p.style(Summary(doc, p.opts.Currency), bold))
+	if t.BytesFreed < t.BytesFreedAtMost {
+		p.line("%s", p.style("≤ counts layers that images share once for each image; --exact-sizes reads every manifest for the true figure.", faint))
+	}
+}
+
+// Summary returns the plan in one sentence.
+func Summary(doc *plan.Plan, currency string) string {
+	t := doc.Totals
+	repositories, touched := 0, 0
+	for _, reg := range doc.Registries {
+		for _, r := range reg.Repositories {
+			repositories++
+			if r.Totals.Acts() {
+				touched++
+			}
+		}
+	}
+	of := fmt.Sprintf("of %s in %s", Count(t.Images, "image"), Count(repositories, "repository"))
+	var s string
+	switch {
+	case t.Delete > 0:
+		s = fmt.Sprintf("%s %s would be deleted, from %s", Number(t.Delete), of, Number(touched))
+		s += fmt.Sprintf(", which frees %s", freed(t.BytesFreed, t.BytesFreedAtMost))
+		if t.MonthlySavingsAtMost != nil {
+			saving := money(*t.MonthlySavingsAtMost, currency)
+			if t.BytesFreed < t.BytesFreedAtMost {
+				saving = "at most " + saving
+			}
+			s += fmt.Sprintf(" and saves %s a month", saving)
+		}
+	default:
+		s = fmt.Sprintf("Nothing %s would be deleted", of)
+	}
+	if t.Archive > 0 {
+		s += fmt.Sprintf("; %s would be archived", Number(t.Archive))
+	}
+	if t.Held > 0 {
+		s += fmt.Sprintf("; %s held by a gap or a limit", Number(t.Held))
+	}
+	return s + "."
+}
