@@ -145,6 +145,19 @@ func (s *Store) Put(entries []Entry) {
 	s.catchUp()
 }
 
+// Refresh takes in what other processes have remembered since the last Put or
+// Refresh. It costs a read of nothing where that is nothing.
+func (s *Store) Refresh() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file != nil {
+		s.catchUp()
+	}
+}
+
 // catchUp indexes what this process and others have appended.
 func (s *Store) catchUp() {
 	end, err := scan(s.file, s.end, func(position int64, record []byte) {

@@ -1,0 +1,146 @@
+package ecr
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/manifests"
+)
+
+// maxBatch is the most image ids that BatchGetImage and BatchDeleteImage take.
+const maxBatch = 100
+
+// singles are the media types of manifests that cannot list others. Whatever is
+// not among them is read before anything is concluded from it.
+var singles = []string{
+	image.MediaTypeOCIManifest,
+	image.MediaTypeDockerManifest,
+	"application/vnd.docker.distribution.manifest.v1+json",
+	"application/vnd.docker.distribution.manifest.v1+prettyjws",
+	"application/vnd.oci.artifact.manifest.v1+json",
+}
+
+// mayList reports whether a manifest of this media type could list others.
+func mayList(mediaType string) bool {
+	switch mediaType {
+	case image.MediaTypeOCIManifest, image.MediaTypeDockerManifest:
+		return false // nearly all, without looking closer
+	}
+	bare, _, _ := strings.Cut(mediaType, ";")
+	bare = strings.TrimSpace(bare)
+	return !slices.ContainsFunc(singles, func(single string) bool { return strings.EqualFold(bare, single) })
+}
+
+// fetch reads the manifests of the images at the positions in missing. Those
+// that cannot be read or parsed become unreadable, and the listing is stale
+// where one is gone; the error is for a call that failed as a whole.
+func (r *reading) fetch(ctx context.Context, contents *image.Contents, missing []int) error {
+	calls, ctx := errgroup.WithContext(ctx)
+	calls.SetLimit(maxManifestCalls)
+	for batch := range slices.Chunk(missing, maxBatch) {
+		calls.Go(func() error {
+			select {
+			case r.manifestSlots <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			defer func() { <-r.manifestSlots }()
+			return r.fetchBatch(ctx, contents, batch)
+		})
+	}
+	return calls.Wait()
+}
+
+// fetchBatch is fetch for one call.
+func (r *reading) fetchBatch(ctx context.Context, contents *image.Contents, batch []int) error {
+	in := ecr.BatchGetImageInput{
+		RegistryId: &r.id.Account, RepositoryName: &r.repository.Name,
+		AcceptedMediaTypes: []string{
+			image.MediaTypeOCIIndex, image.MediaTypeDockerManifestList, image.MediaTypeOCIManifest, image.MediaTypeDockerManifest,
+		},
+	}
+	positions := make(map[image.Digest]int, len(batch))
+	for _, i := range batch {
+		img := &contents.Images[i]
+		positions[img.Digest] = i
+		in.ImageIds = append(in.ImageIds, types.ImageIdentifier{ImageDigest: aws.String(img.Digest.String())})
+		if img.MediaType != "" && !slices.Contains(in.AcceptedMediaTypes, img.MediaType) {
+			in.AcceptedMediaTypes = append(in.AcceptedMediaTypes, img.MediaType)
+		}
+	}
+	began := image.At(r.env.Now())
+	out, err := r.calls.batchGetImage(ctx, &in)
+	if err != nil {
+		return fmt.Errorf("read manifests: %w", err)
+	}
+
+	entries := make([]manifests.Entry, 0, len(out.Images))
+	problems := make(map[int]string)
+	gone := false
+	for _, got := range out.Images {
+		content := []byte(aws.ToString(got.ImageManifest))
+		digest := image.DigestOf(content)
+		i, asked := positions[digest]
+		if !asked {
+			if claimed, err := image.ParseDigest(imageDigest(got.ImageId)); err == nil {
+				if i, asked = positions[claimed]; asked {
+					problems[i] = "the registry returned other content than that of the digest"
+				}
+			}
+			continue
+		}
+		img := &contents.Images[i]
+		manifest, err := image.ParseManifest(content, img.MediaType)
+		if err != nil {
+			problems[i] = err.Error()
+			continue
+		}
+		contents.Manifests[i] = manifest
+		entries = append(entries, manifests.Entry{
+			Digest: digest, Manifest: manifest, Origin: r.origin, ReadAt: began, PulledBefore: img.PulledAt,
+		})
+	}
+	for _, failure := range out.Failures {
+		digest, err := image.ParseDigest(imageDigest(failure.ImageId))
+		if err != nil {
+			continue // then what was asked for is in neither list
+		}
+		if i, asked := positions[digest]; asked {
+			problems[i] = fmt.Sprintf("%s: %s", failure.FailureCode, aws.ToString(failure.FailureReason))
+			gone = gone || failure.FailureCode == types.ImageFailureCodeImageNotFound
+		}
+	}
+	r.env.Manifests.Put(entries)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range entries {
+		r.fresh[e.Digest] = e
+	}
+	r.stale = r.stale || gone
+	for _, i := range batch {
+		problem, known := problems[i]
+		if !known {
+			problem = "the registry's answer does not mention it"
+		}
+		if contents.Manifests[i] == nil {
+			contents.Unreadable[i] = problem
+		}
+	}
+	return nil
+}
+
+// imageDigest returns the digest of an image id as it was written.
+func imageDigest(id *types.ImageIdentifier) string {
+	if id == nil {
+		return ""
+	}
+	return aws.ToString(id.ImageDigest)
+}
