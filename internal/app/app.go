@@ -46,6 +46,8 @@ type App struct {
 	Now func() time.Time
 	// Repositories narrows the run to matching names.
 	Repositories policy.Repositories
+	// Filtered says that Repositories was given and does not take all.
+	Filtered bool
 	// All lists kept images in plans too.
 	All bool
 	// ExactSizes reads every manifest, so that shared layers are counted.

@@ -1,11 +1,9 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -21,47 +19,6 @@ const applyWidth = 16
 
 // OpenWriter opens the registry of this name for changing.
 type OpenWriter func(ctx context.Context, registry string) (registry.Writer, error)
-
-// Report says what an apply did. Images are counted, not tags.
-type Report struct {
-	Schema       string             `json:"schema"`
-	Deleted      int                `json:"deleted"`
-	Archived     int                `json:"archived"`
-	Changed      int                `json:"changed"`
-	Failed       int                `json:"failed"`
-	BytesFreed   int64              `json:"bytesFreed"`
-	AtMost       int64              `json:"bytesFreedAtMost"`
-	Repositories []RepositoryReport `json:"repositories"`
-
-	// Held says that something of the plan is held by now, by a gap or a limit.
-	Held bool `json:"held"`
-}
-
-// ReportSchema names the format of a report.
-const ReportSchema = "regsweep.report/v1"
-
-// RepositoryReport says what was done to one repository.
-type RepositoryReport struct {
-	Registry string `json:"registry"`
-	Name     string `json:"name"`
-	Deleted  int    `json:"deleted"`
-	Archived int    `json:"archived"`
-	// Changed are images of the plan that are left since they, their family or
-	// what is in use is no longer as it was planned.
-	Changed  int       `json:"changed"`
-	Failures []Failure `json:"failures,omitempty"`
-	// Gap says why the repository could not be read again; nothing was done then.
-	Gap string `json:"gap,omitempty"`
-
-	freed, atMost int64
-	held          bool
-}
-
-// Failure is one image that should have gone and is still there.
-type Failure struct {
-	Digest image.Digest `json:"digest"`
-	Detail string       `json:"detail"`
-}
 
 // MismatchError says that a saved plan does not belong to this run.
 type MismatchError struct{ What, Planned, Now string }
@@ -105,8 +62,8 @@ func (a *App) reader(name string) registry.Reader {
 // again: what is no longer condemned, or whose digest, tags or family changed,
 // is left. The report is there also where the error is not nil, and says what
 // was done until then.
-func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*Report, error) {
-	report := &Report{Schema: ReportSchema, Repositories: []RepositoryReport{}}
+func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.Report, error) {
+	report := &plan.Report{Schema: plan.ReportSchema, Repositories: []plan.RepositoryReport{}}
 	if !p.Totals.Acts() {
 		return report, nil
 	}
@@ -140,7 +97,7 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*Report
 		}
 		for _, repo := range planned {
 			group.Go(func() error {
-				r := RepositoryReport{Registry: reg.Name, Name: repo.Name}
+				r := plan.RepositoryReport{Registry: reg.Name, Name: repo.Name}
 				err := a.applyRepository(ctx, reader, writer, current[repo.Name], repo, k, &r)
 				mu.Lock()
 				report.Repositories = append(report.Repositories, r)
@@ -151,7 +108,7 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*Report
 		}
 	}
 	err = group.Wait()
-	report.finish()
+	report.Finish()
 	return report, err
 }
 
@@ -184,7 +141,7 @@ func (a *App) current(ctx context.Context, reader registry.Reader, planned []*pl
 
 // applyRepository judges one repository anew and deletes what both the plan and
 // the new judgement condemn. What concerns this repository alone is in r.
-func (a *App) applyRepository(ctx context.Context, reader registry.Reader, writer registry.Writer, repo image.Repository, planned *plan.Repository, k *known, r *RepositoryReport) error {
+func (a *App) applyRepository(ctx context.Context, reader registry.Reader, writer registry.Writer, repo image.Repository, planned *plan.Repository, k *known, r *plan.RepositoryReport) error {
 	total := planned.Totals.Delete + planned.Totals.Archive
 	if repo.Name == "" {
 		r.Changed, r.Gap = total, "the repository is gone"
@@ -195,7 +152,7 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 		if fatal(ctx, err) {
 			return fmt.Errorf("repository %s: %w", repo.Name, err)
 		}
-		r.Gap, r.held = err.Error(), true
+		r.Gap, r.Held = err.Error(), true
 		return nil
 	}
 	judged.Confirm(planned, a.Policy.Limits())
@@ -206,29 +163,11 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 		case policy.VerdictDelete, policy.VerdictArchive:
 			goes++
 		case policy.VerdictHeld:
-			r.held = true
+			r.Held = true
 		}
 	}
 	r.Changed = total - goes
 	err = s.run(ctx)
-	r.freed, r.atMost = judged.Freed(func(i int) bool { return s.gone[i] })
+	r.BytesFreed, r.BytesFreedAtMost = judged.Freed(func(i int) bool { return s.gone[i] })
 	return err
-}
-
-// finish sorts the repositories and sums them up.
-func (r *Report) finish() {
-	slices.SortFunc(r.Repositories, func(a, b RepositoryReport) int {
-		return cmp.Or(cmp.Compare(a.Registry, b.Registry), cmp.Compare(a.Name, b.Name))
-	})
-	for i := range r.Repositories {
-		repo := &r.Repositories[i]
-		slices.SortFunc(repo.Failures, func(a, b Failure) int { return a.Digest.Compare(b.Digest) })
-		r.Deleted += repo.Deleted
-		r.Archived += repo.Archived
-		r.Changed += repo.Changed
-		r.Failed += len(repo.Failures)
-		r.BytesFreed += repo.freed
-		r.AtMost += repo.atMost
-		r.Held = r.Held || repo.held
-	}
 }

@@ -148,6 +148,25 @@ func (a *App) collect(lists [][]image.Repository, results [][]judgement, out *Ou
 	if unread > 0 && unread == total {
 		return first
 	}
+	out.Plan.Warnings = append(out.Plan.Warnings, a.unmatched(lists)...)
+	return nil
+}
+
+// unmatched warns of patterns that match no repository. A run over a part of
+// the repositories can say that of its own filter only.
+func (a *App) unmatched(lists [][]image.Repository) []string {
+	var names []string
+	for _, list := range lists {
+		for _, r := range list {
+			names = append(names, r.Name)
+		}
+	}
+	if !a.Filtered {
+		return a.Policy.Unmatched(names)
+	}
+	if len(names) == 0 {
+		return []string{"--repository matches no repository"}
+	}
 	return nil
 }
 

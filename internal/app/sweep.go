@@ -15,7 +15,7 @@ import (
 type sweep struct {
 	writer   registry.Writer
 	judged   *plan.Judged
-	report   *RepositoryReport
+	report   *plan.RepositoryReport
 	progress *Progress
 	// gone has, by image, whether it was deleted.
 	gone []bool
@@ -131,5 +131,5 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 }
 
 func (s *sweep) fail(i int32, err error) {
-	s.report.Failures = append(s.report.Failures, Failure{Digest: s.judged.Graph.Images[i].Digest, Detail: err.Error()})
+	s.report.Failures = append(s.report.Failures, plan.Failure{Digest: s.judged.Graph.Images[i].Digest, Detail: err.Error()})
 }

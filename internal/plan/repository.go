@@ -129,9 +129,7 @@ func (j *Judged) Repository(all bool) *Repository {
 	return r
 }
 
-// Image returns the verdict on image i with its reasons.
-func (j *Judged) Image(i int32) Image { return j.image(i) }
-
+// image returns the verdict on image i with its reasons.
 func (j *Judged) image(i int32) Image {
 	img := &j.Graph.Images[i]
 	out := Image{

@@ -22,6 +22,7 @@ type Policy struct {
 
 type protect struct {
 	path         string
+	globs        []string
 	repositories Repositories
 	tags         []matcher // empty: any image
 }
@@ -65,7 +66,7 @@ func Compile(spec Spec) (*Policy, []Problem) {
 		if len(s.Repositories) == 0 && len(s.Tags) == 0 {
 			c.problem(path, "an entry without tags and repositories would protect everything; name what to protect (\"*\" for all tags)")
 		}
-		c.p.protect = append(c.p.protect, protect{path, c.repositories(path, s.Repositories), c.tags(path, s.Tags)})
+		c.p.protect = append(c.p.protect, protect{path, s.Repositories, c.repositories(path, s.Repositories), c.tags(path, s.Tags)})
 	}
 	names := map[string]int{}
 	for i, s := range spec.Rules {

@@ -35,8 +35,9 @@ type Result struct {
 	// Gaps are the gaps of the input and those of the repository itself.
 	Gaps []image.Gap
 
-	uses     []image.Use
-	resolved resolved
+	uses       []image.Use
+	resolved   resolved
+	evaluation *evaluation
 }
 
 // Decision is the verdict on one root or orphan and, with it, on its family.
@@ -122,6 +123,7 @@ func (p *Policy) Evaluate(in Input) *Result {
 	g := in.Graph
 	e := &evaluation{p: p, in: in, g: g, walker: g.NewWalker(), result: &Result{uses: in.Uses.all}}
 	r := e.result
+	r.evaluation = e
 	r.resolved = in.Uses.resolve(g)
 	for _, u := range r.resolved.missing {
 		r.Missing = append(r.Missing, in.Uses.all[u])

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -81,6 +82,26 @@ func compileGlob(pattern string, path bool) (matcher, error) {
 
 // Repositories selects repositories by globs.
 type Repositories struct{ include, exclude []matcher }
+
+// Unmatched returns warnings for the repository globs of the policy that match
+// none of the names: a mistyped exclusion protects nothing.
+func (p *Policy) Unmatched(names []string) (warnings []string) {
+	check := func(path string, globs []string) {
+		for i, glob := range globs {
+			m, err := compileGlob(strings.TrimPrefix(glob, "!"), true)
+			if err == nil && !slices.ContainsFunc(names, m) {
+				warnings = append(warnings, fmt.Sprintf("%s.repositories[%d]: %q matches no repository", path, i, glob))
+			}
+		}
+	}
+	for i := range p.protect {
+		check(p.protect[i].path, p.protect[i].globs)
+	}
+	for i := range p.rules {
+		check(p.rules[i].path, p.rules[i].Repositories)
+	}
+	return warnings
+}
 
 // CompileRepositories compiles repository globs: "**" crosses slashes, a
 // leading "!" excludes, and exclusions win wherever they stand. No glob, or

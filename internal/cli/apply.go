@@ -1,0 +1,139 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/render"
+)
+
+func newApply(w *World, f *flags) *cobra.Command {
+	var yes, exact bool
+	cmd := &cobra.Command{
+		Use:   "apply [PLAN]",
+		Short: "Delete what the plan says, after checking every image again",
+		Long: `Delete what the plan says. Without PLAN, plans first, shows the plan and asks.
+With PLAN, a file that plan --out wrote, deletes what was condemned then and still
+is, with the same digest and tags. What is in use is read again either way.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, or a plan that does
+not belong to it; 3 some deletions failed; 4 something is held by a safety limit
+or a gap (what is not held was done; over maxDeletes nothing is).`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask; required without a terminal")
+	cmd.Flags().BoolVar(&exact, "exact-sizes", false, "read every manifest once, so that shared layers are counted truly")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !yes && !w.StdinTerminal {
+			return usageError("apply asks before it deletes, and there is no terminal to ask on: add --yes, or look at regsweep plan first")
+		}
+		r, err := f.start(cmd.Context(), w)
+		if err != nil {
+			return err
+		}
+		if r.Judge().After(w.Now()) {
+			return usageError("--now %s is later than the clock: apply never judges as of the future", f.now)
+		}
+		r.ExactSizes = exact
+		p, held, err := r.planned(cmd.Context(), args)
+		if err != nil {
+			return err
+		}
+		if !yes && p.Totals.Acts() {
+			if ok, err := r.ask(p); err != nil || !ok {
+				return err
+			}
+		}
+		return r.apply(cmd.Context(), p, held)
+	}
+	f.addOutput(cmd, "table", "json")
+	return cmd
+}
+
+// planned returns the plan to apply: the saved one, or a new one. It shows it on
+// stderr; stdout is for the result.
+func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bool, err error) {
+	if len(args) == 1 {
+		if p, err = readPlan(args[0]); err != nil {
+			return nil, false, err
+		}
+		if err := r.Check(p); err != nil {
+			return nil, false, err
+		}
+	} else {
+		outcome, err := r.plan(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		p, held = outcome.Plan, outcome.Held()
+	}
+	opts := render.Options{Color: r.world.StderrTerminal && r.world.getenv("NO_COLOR") == "", Currency: r.Price.Currency, Now: image.At(r.Judge())}
+	return p, held || p.Totals.Held > 0, render.Plan(r.world.Stderr, p, opts)
+}
+
+// readPlan reads a saved plan.
+func readPlan(path string) (*plan.Plan, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usageError("read the plan: %w", err)
+	}
+	var p plan.Plan
+	if err := json.Unmarshal(data, &p); err != nil {
+		return nil, usageError("read the plan %s: it is no plan, or was cut off: %w", path, err)
+	}
+	return &p, nil
+}
+
+// ask asks whether to go on.
+func (r *run) ask(p *plan.Plan) (bool, error) {
+	what := fmt.Sprintf("Delete %s", render.Count(p.Totals.Delete, "image"))
+	if p.Totals.Archive > 0 {
+		what += fmt.Sprintf(" and archive %s", render.Number(p.Totals.Archive))
+	}
+	fmt.Fprintf(r.world.Stderr, "%s? Only \"yes\" is taken: ", what)
+	answer, err := bufio.NewReader(r.world.Stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("read the answer: %w", err)
+	}
+	if strings.TrimSpace(answer) != "yes" {
+		fmt.Fprintln(r.world.Stderr, "Nothing was deleted.")
+		return false, nil
+	}
+	return true, nil
+}
+
+// apply applies the plan and reports, also of what was done before an error.
+func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) error {
+	stop := r.progress()
+	report, err := r.Apply(ctx, p, r.writer)
+	stop()
+	if showErr := r.report(report); err == nil {
+		err = showErr
+	}
+	switch {
+	case err != nil:
+		return err
+	case report.Failed > 0:
+		return &exitError{code: exitPartial}
+	case held || report.Held:
+		return &exitError{code: exitHeld}
+	}
+	return nil
+}
+
+func (r *run) report(report *plan.Report) error {
+	if r.flags.output == "json" {
+		return render.JSON(r.world.Stdout, report)
+	}
+	return render.Report(r.world.Stdout, report, render.Options{Color: r.world.StdoutTerminal && r.world.getenv("NO_COLOR") == ""})
+}

@@ -1,0 +1,227 @@
+// Package cli is the command line: flags, terminal and exit codes. What is done
+// is in package app.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/regsweep/regsweep/internal/app"
+	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/kinds"
+	"github.com/regsweep/regsweep/internal/usage"
+)
+
+// World is what a command sees of the world around it.
+type World struct {
+	Args           []string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	LookupEnv      func(name string) (string, bool)
+	Now            func() time.Time
+	// Terminal reports which of the streams are terminals.
+	StdinTerminal, StdoutTerminal, StderrTerminal bool
+	// Kinds are the kinds of sources and registries that configurations name.
+	Kinds config.Kinds
+	// Signals makes the commands end in good order on SIGINT and SIGTERM.
+	Signals bool
+}
+
+// OS returns the real world.
+func OS() World {
+	is := func(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
+	return World{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		LookupEnv: os.LookupEnv, Now: time.Now, Kinds: kinds.All(), Signals: true,
+		StdinTerminal: is(os.Stdin), StdoutTerminal: is(os.Stdout), StderrTerminal: is(os.Stderr),
+	}
+}
+
+// Exit codes; the README documents them.
+const (
+	exitFailed  = 1
+	exitUsage   = 2
+	exitPartial = 3
+	exitHeld    = 4
+	exitChanges = 10
+)
+
+// exitError ends a command with a code; err may be nil where everything is said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// Main runs the command line and returns the exit code.
+func Main(w World) int {
+	ctx := context.Background()
+	if w.Signals {
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+	}
+	root := newRoot(&w)
+	root.SetArgs(w.Args)
+	root.SetIn(w.Stdin)
+	root.SetOut(w.Stdout)
+	root.SetErr(w.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	code, text := classify(err)
+	if text != "" {
+		fmt.Fprintln(w.Stderr, text)
+	}
+	return code
+}
+
+// classify returns the exit code of an error and what to print.
+func classify(err error) (code int, text string) {
+	text = "regsweep: " + err.Error()
+	var mistakes config.Errors
+	var mismatch *app.MismatchError
+	var unknown *usage.UnknownSourceError
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit):
+		if exit.err == nil {
+			return exit.code, ""
+		}
+		return exit.code, text
+	case errors.As(err, &mistakes):
+		return exitUsage, err.Error()
+	case errors.As(err, &mismatch), errors.As(err, &unknown), errors.Is(err, app.ErrNoUsage):
+		return exitUsage, text
+	case errors.Is(err, context.Canceled):
+		return exitFailed, "regsweep: interrupted"
+	}
+	return exitFailed, text
+}
+
+// flags are the flags that all commands share.
+type flags struct {
+	config       string
+	registry     string
+	repositories []string
+	now          string
+	output       string
+	ignoreGaps   []string
+	logFormat    string
+	verbose      bool
+}
+
+func newRoot(w *World) *cobra.Command {
+	f := &flags{}
+	root := &cobra.Command{
+		Use:   "regsweep",
+		Short: "Delete the container images that nobody needs, and never one that somebody does",
+		Long: `regsweep finds which container images are in use, keeps what your rules name,
+explains every decision, and deletes the rest. Nothing is ever deleted by any
+command but apply.
+
+Try it without an account:  regsweep demo`,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError("%w (see %s --help)", err, cmd.CommandPath())
+	})
+	p := root.PersistentFlags()
+	p.StringVar(&f.config, "config", "", "configuration file (default $REGSWEEP_CONFIG, else regsweep.yaml)")
+	p.StringVar(&f.registry, "registry", "", "only the registry of this `name`")
+	p.StringArrayVar(&f.repositories, "repository", nil, "only repositories that match this `glob`; may be repeated")
+	p.StringVar(&f.now, "now", "", "judge as of this `time` (RFC 3339)")
+	p.StringArrayVar(&f.ignoreGaps, "ignore-gap", nil, "go on although this usage `source` is a gap; recorded in the plan")
+	p.StringVar(&f.logFormat, "log-format", "text", "format of the log on stderr: text or json")
+	p.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	root.AddCommand(
+		newDemo(w, f), newInit(w, f), newUsage(w, f), newPlan(w, f), newApply(w, f),
+		newExplain(w, f), newSchema(w), newVersion(w),
+	)
+	for _, c := range root.Commands() {
+		c.Args = usageArgs(c.Args)
+	}
+	return root
+}
+
+// usageArgs makes wrong arguments a usage error.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError("%w (see %s --help)", err, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// output adds the -o flag with the formats of a command, the first by default.
+func (f *flags) addOutput(cmd *cobra.Command, formats ...string) {
+	cmd.Flags().StringVarP(&f.output, "output", "o", formats[0], fmt.Sprintf("output format: %v", formats))
+	check := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, known := range formats {
+			if f.output == known {
+				return check(cmd, args)
+			}
+		}
+		return usageError("-o %s: unknown format; write one of %v", f.output, formats)
+	}
+}
+
+// logger returns the log of the run.
+func (f *flags) logger(w *World) (*slog.Logger, error) {
+	opts := &slog.HandlerOptions{Level: slog.LevelWarn}
+	if f.verbose {
+		opts.Level = slog.LevelDebug
+	}
+	switch f.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w.Stderr, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w.Stderr, opts)), nil
+	}
+	return nil, usageError("--log-format %s: write text or json", f.logFormat)
+}
+
+// version is set by the linker; without it the build information tells.
+var version string
+
+// Version returns the version of this build.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/render"
+)
+
+func newExplain(w *World, f *flags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain IMAGE...",
+		Short: "Tell everything that is known of an image, and why it stays or goes",
+		Long: `Tell everything that is known of an image: its family, who uses it, which rule
+governs it and how each of the rule's keeps judged it. IMAGE is a URI,
+repository:tag, repository@sha256:… or a digest.`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		r, err := f.start(cmd.Context(), w)
+		if err != nil {
+			return err
+		}
+		stop := r.progress()
+		list, err := r.Explain(cmd.Context(), args)
+		stop()
+		if err != nil {
+			return err
+		}
+		if f.output == "json" {
+			return render.JSON(w.Stdout, list)
+		}
+		return render.Explain(w.Stdout, list, render.Options{
+			Color: w.StdoutTerminal && w.getenv("NO_COLOR") == "", Now: image.At(r.Judge()),
+		})
+	}
+	f.addOutput(cmd, "table", "json")
+	return cmd
+}

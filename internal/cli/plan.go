@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regsweep/regsweep/internal/app"
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/render"
+)
+
+func newPlan(w *World, f *flags) *cobra.Command {
+	var all, exact, detailed bool
+	var out string
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what would be deleted, with a reason for every image",
+		Long: `Show what would be deleted, with a reason for every image. Nothing is changed.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 something is held
+by a safety limit or a gap; 10 with --detailed-exitcode, the plan deletes something.`,
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "list kept images too, and every line of the table")
+	cmd.Flags().BoolVar(&exact, "exact-sizes", false, "read every manifest once, so that shared layers are counted truly")
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 10 when the plan deletes something")
+	cmd.Flags().StringVar(&out, "out", "", "save the plan to this `file` for apply")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		r, err := f.start(cmd.Context(), w)
+		if err != nil {
+			return err
+		}
+		r.All, r.ExactSizes = all, exact
+		outcome, err := r.plan(cmd.Context())
+		if err != nil {
+			return err
+		}
+		if out != "" {
+			if err := writeFile(out, func(file io.Writer) error { return render.JSON(file, outcome.Plan) }); err != nil {
+				return fmt.Errorf("save the plan: %w", err)
+			}
+		}
+		if err := r.show(w.Stdout, w.StdoutTerminal, outcome.Plan); err != nil {
+			return err
+		}
+		switch {
+		case outcome.Held():
+			return &exitError{code: exitHeld}
+		case detailed && outcome.Plan.Totals.Acts():
+			return &exitError{code: exitChanges}
+		}
+		return nil
+	}
+	f.addOutput(cmd, "table", "json", "markdown")
+	return cmd
+}
+
+// plan makes a plan and shows progress meanwhile.
+func (r *run) plan(ctx context.Context) (*app.Outcome, error) {
+	defer r.progress()()
+	return r.Plan(ctx)
+}
+
+// show writes a plan in the format that was asked for.
+func (r *run) show(w io.Writer, color bool, p *plan.Plan) error {
+	opts := render.Options{
+		All: r.All, Color: color && r.world.getenv("NO_COLOR") == "", Currency: r.Price.Currency, Now: image.At(r.Judge()),
+	}
+	switch r.flags.output {
+	case "json":
+		return render.JSON(w, p)
+	case "markdown":
+		return render.Markdown(w, p, opts)
+	}
+	return render.Plan(w, p, opts)
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, write func(io.Writer) error) error {
+	tmp, err := os.CreateTemp(dirOf(path), ".regsweep-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }() // gone already when it was renamed
+	if err := write(tmp); err != nil {
+		_ = tmp.Close()
+		return err
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/regsweep/regsweep/internal/app"
+	"github.com/regsweep/regsweep/internal/awsapi"
+	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/registry"
+	"github.com/regsweep/regsweep/internal/usage"
+)
+
+// run is a command with its configuration loaded and its registries opened.
+type run struct {
+	*app.App
+	world  *World
+	flags  *flags
+	config *config.Config
+	env    usage.Env
+}
+
+// configPath returns the path of the configuration.
+func (f *flags) configPath(w *World) string {
+	if f.config != "" {
+		return f.config
+	}
+	if path, ok := w.LookupEnv("REGSWEEP_CONFIG"); ok && path != "" {
+		return path
+	}
+	return "regsweep.yaml"
+}
+
+// load reads the configuration.
+func (f *flags) load(w *World) (*config.Config, error) {
+	cfg, err := config.Load(f.configPath(w), w.LookupEnv, w.Kinds)
+	if err != nil {
+		var mistakes config.Errors
+		if asErrors(err, &mistakes) {
+			return nil, err
+		}
+		return nil, &exitError{exitUsage, fmt.Errorf("%w (regsweep init writes one; --config names another)", err)}
+	}
+	return cfg, nil
+}
+
+// open loads the configuration and opens the registries for reading. It holds
+// nothing that could delete.
+func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session *awsapi.Session) (*run, error) {
+	log, err := f.logger(w)
+	if err != nil {
+		return nil, err
+	}
+	judge, err := f.judge(w)
+	if err != nil {
+		return nil, err
+	}
+	repositories, errs := policy.CompileRepositories(f.repositories)
+	for _, err := range errs {
+		return nil, usageError("--repository: %w", err)
+	}
+	if session == nil {
+		session = awsapi.NewSession(awsapi.Options{Now: w.Now, Version: Version()})
+	}
+	env := usage.Env{AWS: session, Getenv: w.getenv, Now: w.Now, Dir: cfg.Dir, CacheDir: w.cacheDir()}
+	r := &run{world: w, flags: f, config: cfg, env: env}
+	r.App = &app.App{
+		Usage: usage.Options{
+			IgnoreGaps: f.ignoreGaps, CacheDir: env.CacheDir, ConfigID: cfg.Hash(), Now: w.Now,
+		},
+		UsageNone: cfg.Usage.None, Policy: cfg.Compiled, ConfigHash: cfg.Hash(), Version: Version(),
+		Price: plan.Price{PerGBMonth: cfg.Price.PerGBMonth, Currency: cfg.Price.Currency},
+		Judge: judge, Now: w.Now, Repositories: repositories, Filtered: len(f.repositories) > 0,
+		Progress: &app.Progress{}, Log: log,
+	}
+	for _, s := range cfg.Usage.Sources {
+		sources, err := s.Config.Open(s.Name, env)
+		if err != nil {
+			return nil, &exitError{exitUsage, fmt.Errorf("usage source %s: %w", s.Name, err)}
+		}
+		for _, source := range sources {
+			r.Sources = append(r.Sources, usage.Entry{Source: source, Covers: s.Covers, AtLeast: s.AtLeast})
+		}
+	}
+	for _, reg := range cfg.Registries {
+		if f.registry != "" && f.registry != reg.Name {
+			continue
+		}
+		reader, err := reg.Config.OpenReader(ctx, reg.Name, env)
+		if err != nil {
+			return nil, fmt.Errorf("registry %s: %w", reg.Name, err)
+		}
+		r.Readers = append(r.Readers, reader)
+	}
+	if len(r.Readers) == 0 {
+		return nil, usageError("--registry %s: the configuration has no registry of this name", f.registry)
+	}
+	return r, nil
+}
+
+// start loads the configuration and opens what it names.
+func (f *flags) start(ctx context.Context, w *World) (*run, error) {
+	cfg, err := f.load(w)
+	if err != nil {
+		return nil, err
+	}
+	return f.open(ctx, w, cfg, nil)
+}
+
+// writer opens a registry for changing; only apply calls it.
+func (r *run) writer(ctx context.Context, name string) (registry.Writer, error) {
+	for _, reg := range r.config.Registries {
+		if reg.Name == name {
+			return reg.Config.OpenWriter(ctx, name, r.env)
+		}
+	}
+	return nil, fmt.Errorf("registry %s: not in the configuration", name)
+}
+
+// judge returns the time of judgement: --now, or the clock.
+func (f *flags) judge(w *World) (func() time.Time, error) {
+	if f.now == "" {
+		return w.Now, nil
+	}
+	t, err := time.Parse(time.RFC3339, f.now)
+	if err != nil {
+		return nil, usageError("--now %s: write a time such as 2026-01-31T12:00:00Z", f.now)
+	}
+	return func() time.Time { return t }, nil
+}
+
+func (w *World) getenv(name string) string {
+	v, _ := w.LookupEnv(name)
+	return v
+}
+
+// cacheDir returns the folder for what never changes, under the user's cache
+// directory, or "" where there is none.
+func (w *World) cacheDir() string {
+	if dir := w.getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "regsweep")
+	}
+	if home := w.getenv("HOME"); home != "" {
+		return filepath.Join(home, ".cache", "regsweep")
+	}
+	return ""
+}

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regsweep/regsweep/internal/registry"
+	"github.com/regsweep/regsweep/internal/render"
+)
+
+func newUsage(w *World, f *flags) *cobra.Command {
+	var all bool
+	var out string
+	cmd := &cobra.Command{
+		Use:   "usage",
+		Short: "Show what is in use and by whom",
+		Long: `Show what is in use and by whom. With -o json the output is a snapshot, which
+another configuration can read as "usage: [{snapshot: {path: FILE}}]".
+
+Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 a source is a gap
+(what was found is shown).`,
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "list references to hosts that are not configured too")
+	cmd.Flags().StringVar(&out, "out", "", "save the snapshot as JSON to this `file`")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		r, err := f.start(cmd.Context(), w)
+		if err != nil {
+			return err
+		}
+		stop := r.progress()
+		result, err := r.CollectUsage(cmd.Context())
+		stop()
+		if err != nil {
+			return err
+		}
+		snapshot := result.Snapshot
+		if !all {
+			var ids []registry.Identity
+			for _, reader := range r.Readers {
+				ids = append(ids, reader.Identity())
+			}
+			snapshot = snapshot.Listed(ids)
+		}
+		if out != "" {
+			if err := writeFile(out, func(file io.Writer) error { return snapshot.Encode(file) }); err != nil {
+				return fmt.Errorf("save the snapshot: %w", err)
+			}
+		}
+		if f.output == "json" {
+			err = snapshot.Encode(w.Stdout)
+		} else {
+			err = render.Usage(w.Stdout, snapshot, render.Options{Color: w.StdoutTerminal && w.getenv("NO_COLOR") == ""})
+		}
+		if err != nil {
+			return err
+		}
+		if len(result.Gaps) > 0 {
+			return &exitError{code: exitHeld}
+		}
+		return nil
+	}
+	f.addOutput(cmd, "table", "json")
+	return cmd
+}

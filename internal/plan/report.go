@@ -1,0 +1,69 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/regsweep/regsweep/internal/image"
+)
+
+// Report says what an apply did. Images are counted, not tags.
+type Report struct {
+	Schema           string             `json:"schema"`
+	Deleted          int                `json:"deleted"`
+	Archived         int                `json:"archived"`
+	Changed          int                `json:"changed"`
+	Failed           int                `json:"failed"`
+	BytesFreed       int64              `json:"bytesFreed"`
+	BytesFreedAtMost int64              `json:"bytesFreedAtMost"`
+	Repositories     []RepositoryReport `json:"repositories"`
+
+	// Held says that something of the plan is held by now, by a gap or a limit.
+	Held bool `json:"held"`
+}
+
+// ReportSchema names the format of a report.
+const ReportSchema = "regsweep.report/v1"
+
+// RepositoryReport says what was done to one repository.
+type RepositoryReport struct {
+	Registry string `json:"registry"`
+	Name     string `json:"name"`
+	Deleted  int    `json:"deleted"`
+	Archived int    `json:"archived"`
+	// Changed are images of the plan that are left since they, their family or
+	// what is in use is no longer as it was planned.
+	Changed  int       `json:"changed"`
+	Failures []Failure `json:"failures,omitempty"`
+	// Gap says why the repository could not be read again; nothing was done then.
+	Gap string `json:"gap,omitempty"`
+
+	// Held says that a gap or a limit holds what was planned.
+	Held             bool  `json:"held"`
+	BytesFreed       int64 `json:"bytesFreed"`
+	BytesFreedAtMost int64 `json:"bytesFreedAtMost"`
+}
+
+// Failure is one image that should have gone and is still there.
+type Failure struct {
+	Digest image.Digest `json:"digest"`
+	Detail string       `json:"detail"`
+}
+
+// Finish sorts the repositories and sums them up.
+func (r *Report) Finish() {
+	slices.SortFunc(r.Repositories, func(a, b RepositoryReport) int {
+		return cmp.Or(cmp.Compare(a.Registry, b.Registry), cmp.Compare(a.Name, b.Name))
+	})
+	for i := range r.Repositories {
+		repo := &r.Repositories[i]
+		slices.SortFunc(repo.Failures, func(a, b Failure) int { return a.Digest.Compare(b.Digest) })
+		r.Deleted += repo.Deleted
+		r.Archived += repo.Archived
+		r.Changed += repo.Changed
+		r.Failed += len(repo.Failures)
+		r.BytesFreed += repo.BytesFreed
+		r.BytesFreedAtMost += repo.BytesFreedAtMost
+		r.Held = r.Held || repo.Held
+	}
+}

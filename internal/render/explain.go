@@ -1,0 +1,84 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
+)
+
+// Explain writes everything that is known of images for people.
+func Explain(w io.Writer, list []plan.Explanation, opts Options) error {
+	p := &page{opts: opts}
+	for i := range list {
+		if i > 0 {
+			p.line("")
+		}
+		p.explanation(&list[i])
+	}
+	_, err := io.WriteString(w, p.b.String())
+	return err
+}
+
+func (p *page) explanation(x *plan.Explanation) {
+	img := &x.Image
+	uri := x.Host + "/" + x.Repository
+	if len(img.Tags) > 0 {
+		uri += ":" + clean(img.Tags[0])
+	}
+	p.line("%s", p.style(uri, bold))
+	p.line("  verdict  %s", p.style(strings.ToUpper(img.Verdict.String()), verdictStyles[img.Verdict].Bold(true)))
+	for _, r := range img.Reasons {
+		at := ""
+		if r.Path != "" {
+			at = p.style("  ("+r.Path+")", faint)
+		}
+		p.line("           %s: %s%s", r.Code, clean(r.Detail), at)
+	}
+	p.line("  digest   %s", img.Digest)
+	p.line("  tags     %s", name(img))
+	p.line("  pushed   %s", policy.FormatDate(img.PushedAt))
+	p.line("  pulled   %s", policy.FormatDate(img.PulledAt))
+	p.line("  size     %s", Bytes(img.Size))
+	if img.Rule != "" {
+		p.line("  rule     %s", img.Rule)
+	}
+	for _, k := range x.Keeps {
+		mark := p.style("does not hold", faint)
+		if k.Holds {
+			mark = p.style("holds", green)
+		}
+		p.line("           %s %s: %s", k.Path, mark, clean(k.Detail))
+	}
+	for _, g := range x.Gaps {
+		p.line("  gap      %s", p.style(clean(g), amber))
+	}
+	p.family(x)
+}
+
+// family shows the root with what it lists and what is attached to it, and who
+// uses which member.
+func (p *page) family(x *plan.Explanation) {
+	p.line("  family   %s", Count(len(x.Family), "image"))
+	for i := range x.Family {
+		m := &x.Family[i]
+		indent := "           "
+		if i > 0 {
+			indent += "└ "
+		}
+		what := m.Kind
+		if m.Platform != "" {
+			what += " " + clean(m.Platform)
+		}
+		line := fmt.Sprintf("%s%s  %s  %s  %s", indent, m.Digest.String()[:19], what, name(&m.Image), Bytes(m.Size))
+		if m.Digest == x.Image.Digest {
+			line = p.style(line, bold)
+		}
+		p.line("%s", line)
+		for _, u := range m.Uses {
+			p.line("%s    %s by %s (%s)", strings.Repeat(" ", 11), p.style(string(u.State), green), clean(u.Holder), clean(u.Reference))
+		}
+	}
+}
