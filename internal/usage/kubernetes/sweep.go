@@ -3,21 +3,13 @@ package kubernetes
 import (
 	"encoding/json"
 	"net/netip"
-	"regexp"
 	"slices"
+	"strings"
+
+	"github.com/regsweep/regsweep/internal/image"
 )
 
-// reference matches what can name an image: an optional registry host with a
-// dot, a port or the name localhost, a path, a tag, a digest.
-// (https://github.com/opencontainers/distribution-spec: names and tags)
-var reference = regexp.MustCompile(`^` +
-	`((?:localhost|[a-zA-Z0-9-]+(?:\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+:[0-9]+|\[[0-9a-fA-F:]+\])(?::[0-9]+)?/)?` + // 1: host
-	`[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*` + // path
-	`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?` + // 2: tag
-	`(@sha256:[0-9a-f]{64})?$`) // 3: digest
-
-// maxReference is longer than any reference: a registry's host, 255 bytes of
-// path, 128 of tag and a digest.
+// maxReference is longer than any reference: it saves parsing long texts.
 const maxReference = 1024
 
 // Keys beside a reference without tag and digest that hold the one or the
@@ -78,7 +70,7 @@ func walk(v any, found *[]string) {
 	case map[string]any:
 		for _, e := range v {
 			walk(e, found)
-			if s, ok := e.(string); ok {
+			if s, ok := e.(string); ok && looksLikeReference(s) {
 				joinSiblings(s, v, found)
 			}
 		}
@@ -88,30 +80,41 @@ func walk(v any, found *[]string) {
 // joinSiblings adds repo:tag and repo@digest where an object holds the parts of
 // a reference in fields of their own. The bare repository stays too.
 func joinSiblings(repo string, fields map[string]any, found *[]string) {
-	m := reference.FindStringSubmatch(repo)
-	if m == nil || m[1] == "" || m[2] != "" || m[3] != "" || !looksLikeReference(repo) {
-		return
+	if ref, err := image.ParseReference(repo); err != nil || ref.TagOrLatest() == ref.Tag {
+		return // it has a tag or a digest of its own
 	}
-	for separator, keys := range map[string][]string{":": tagKeys, "@": digestKeys} {
+	add := func(separator string, keys []string) {
 		for _, key := range keys {
 			if part, ok := fields[key].(string); ok && looksLikeReference(repo+separator+part) {
 				*found = append(*found, repo+separator+part)
 			}
 		}
 	}
+	add(":", tagKeys)
+	add("@", digestKeys)
 }
 
 // looksLikeReference tells whether a string can name an image in a registry: it
-// has a registry host, or a digest, which protects whatever the host is.
+// starts with a registry host, which has a dot or a port or is localhost, or it
+// ends with a digest, which protects whatever the host is.
 func looksLikeReference(s string) bool {
 	if len(s) > maxReference {
 		return false
 	}
-	m := reference.FindStringSubmatch(s)
-	if m == nil || m[1] == "" && m[3] == "" {
+	name := s
+	if _, rest, ok := strings.Cut(s, "://"); ok {
+		name = rest // of docker://…; a URL does not parse as a reference
+	}
+	host, _, ok := strings.Cut(name, "/")
+	hasHost := ok && (strings.ContainsAny(host, ".:") || host == "localhost")
+	if !hasHost && !strings.Contains(name, "@") {
+		return false
+	}
+	ref, err := image.ParseReference(s)
+	if err != nil || ref.IsBare() || !hasHost && ref.Digest.IsZero() && ref.OtherDigest == "" {
 		return false
 	}
 	// An address range such as 10.0.0.0/8 has the same form.
-	_, err := netip.ParsePrefix(s)
+	_, err = netip.ParsePrefix(s)
 	return err != nil
 }
