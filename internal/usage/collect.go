@@ -1,0 +1,281 @@
+package usage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/regsweep/regsweep/internal/image"
+)
+
+// Entry is a source as the configuration has it.
+type Entry struct {
+	Source Source
+	// Covers are patterns of the repositories that the source can hold; empty
+	// means all. They are carried to the source's gap.
+	Covers []string
+	// AtLeast is how many uses are expected; fewer are a gap.
+	AtLeast int
+}
+
+// Options are the parts of a collection that do not belong to a source.
+type Options struct {
+	// IgnoreGaps are the names of the sources whose gaps do not count. A name
+	// that no source has is an *UnknownSourceError.
+	IgnoreGaps []string
+	// CacheDir is the folder that remembers how many uses each source had, or ""
+	// to remember nothing.
+	CacheDir string
+	// ConfigID tells the configurations apart that share a cache folder.
+	ConfigID string
+	// Now is the clock. It is required.
+	Now func() time.Time
+}
+
+// Result is what a collection found.
+type Result struct {
+	Snapshot *Snapshot
+	// Gaps are those that count, in the order of the sources.
+	Gaps []Gap
+	// Warnings are about the memory of earlier runs, and are for a log.
+	Warnings []error
+}
+
+// Gap is a source that may have missed uses.
+type Gap struct {
+	image.Gap
+	// Covers are the patterns of the repositories that it could hold; empty
+	// means all.
+	Covers []string
+}
+
+// UnknownSourceError says that a gap of a source is to be ignored which is not
+// configured.
+type UnknownSourceError struct {
+	Name string
+	// Known are the names of the sources that are configured.
+	Known []string
+}
+
+func (e *UnknownSourceError) Error() string {
+	return fmt.Sprintf("ignore gaps of %q: there is no such usage source, only %s", e.Name, strings.Join(e.Known, ", "))
+}
+
+// Collect runs all sources at once and joins what they saw. A source that fails
+// is a gap and no error. An error means that nothing is known: the context
+// ended, or the options or the sources make no sense. A panic of a source is
+// raised again here, after the others have ended.
+func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error) {
+	if err := check(entries, opts.IgnoreGaps); err != nil {
+		return nil, err
+	}
+	started := opts.Now()
+	outcomes := run(ctx, entries)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("collect what is in use: %w", context.Cause(ctx))
+	}
+
+	result := &Result{Snapshot: &Snapshot{CreatedAt: started.UTC().Truncate(time.Second)}}
+	last := map[string]int{}
+	if opts.CacheDir != "" {
+		c, err := loadCounts(opts.CacheDir)
+		if err != nil {
+			result.Warnings = append(result.Warnings, err)
+		}
+		last = c[opts.ConfigID].Sources
+	}
+	found := map[string]int{}
+	for i, entry := range entries {
+		name := entry.Source.Name()
+		t, err := tallyUp(name, outcomes[i].findings)
+		if err != nil {
+			return nil, err
+		}
+		causes := t.causes(outcomes[i].err, entry.AtLeast, last[name])
+		ignored := slices.Contains(opts.IgnoreGaps, name)
+		result.Snapshot.Sources = append(result.Snapshot.Sources, t.status(name, causes, ignored, outcomes[i].findings.Notes))
+		result.Snapshot.Uses = append(result.Snapshot.Uses, t.uses...)
+		if len(causes) > 0 && !ignored {
+			result.Gaps = append(result.Gaps, Gap{image.Gap{Source: name, Detail: strings.Join(causes, "; ")}, entry.Covers})
+			continue
+		}
+		// A source that failed has shown no number, ignored or not.
+		if outcomes[i].err == nil {
+			found[name] = len(t.uses)
+		}
+	}
+	slices.SortFunc(result.Snapshot.Uses, compareUses)
+	if opts.CacheDir != "" {
+		if err := saveCounts(opts.CacheDir, opts.ConfigID, found, started); err != nil {
+			result.Warnings = append(result.Warnings, err)
+		}
+	}
+	return result, nil
+}
+
+// check refuses names that occur twice and names that do not occur.
+func check(entries []Entry, ignoreGaps []string) error {
+	var names []string
+	for _, e := range entries {
+		name := e.Source.Name()
+		if slices.Contains(names, name) {
+			return fmt.Errorf("two usage sources are called %q", name)
+		}
+		names = append(names, name)
+	}
+	for _, name := range ignoreGaps {
+		if !slices.Contains(names, name) {
+			return &UnknownSourceError{Name: name, Known: names}
+		}
+	}
+	return nil
+}
+
+type outcome struct {
+	findings Findings
+	err      error
+	// panicked is what the source panicked with, and where.
+	panicked string
+}
+
+// run runs all sources and waits for all of them.
+func run(ctx context.Context, entries []Entry) []outcome {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	outcomes := make([]outcome, len(entries))
+	var wg sync.WaitGroup
+	for i, entry := range entries {
+		wg.Go(func() {
+			// A source that ends its goroutine has not answered.
+			outcomes[i].err = errors.New("the source ended without an answer")
+			defer func() {
+				if v := recover(); v != nil {
+					outcomes[i].panicked = fmt.Sprintf("usage source %s: %v\n\n%s", entry.Source.Name(), v, debug.Stack())
+					cancel()
+				}
+			}()
+			outcomes[i].findings, outcomes[i].err = entry.Source.Collect(ctx)
+		})
+	}
+	wg.Wait()
+	for _, o := range outcomes {
+		if o.panicked != "" {
+			panic(o.panicked)
+		}
+	}
+	return outcomes
+}
+
+// tally is what the findings of one source come to.
+type tally struct {
+	uses []image.Use
+	// refused are strings that cannot be references; unplaced are image ids
+	// without a repository.
+	refused, unplaced map[string]struct{}
+}
+
+// tallyUp turns observations into uses.
+func tallyUp(source string, f Findings) (tally, error) {
+	t := tally{refused: map[string]struct{}{}, unplaced: map[string]struct{}{}}
+	// Many pods of many holders run few images.
+	joints := map[[2]string]joint{}
+	for _, o := range f.Observations {
+		if !knownState(o.State) {
+			return tally{}, fmt.Errorf("usage source %s: %s has the unknown state %q", source, o.Holder, o.State)
+		}
+		key := [2]string{o.Asked, o.Got}
+		j, ok := joints[key]
+		if !ok {
+			j = join(o.Asked, o.Got)
+			joints[key] = j
+			for _, s := range j.refused {
+				t.refused[s] = struct{}{}
+			}
+		}
+		holder := source
+		if o.Holder != "" {
+			holder += "/" + o.Holder
+		}
+		for _, n := range j.uses {
+			t.uses = append(t.uses, image.Use{Source: source, State: o.State, Reference: n.reference, ImageID: n.imageID, Holder: holder})
+			if j.unplaced {
+				t.unplaced[n.reference] = struct{}{}
+			}
+		}
+	}
+	slices.SortFunc(t.uses, compareUses)
+	t.uses = slices.Compact(t.uses)
+	// One entry for each reference, holder and state; but where nodes of several
+	// architectures report several image ids, each of them is needed.
+	last := len(t.uses) - 1
+	kept := t.uses[:0]
+	for i, use := range t.uses {
+		if i < last && use.ImageID == "" && sameEntry(use, t.uses[i+1]) {
+			continue
+		}
+		kept = append(kept, use)
+	}
+	t.uses = kept
+	return t, nil
+}
+
+// causes says why the source is a gap, and is empty where it is none. last is
+// how many uses it had in the last run.
+func (t tally) causes(err error, atLeast, last int) []string {
+	var causes []string
+	switch n := len(t.uses); {
+	case err != nil:
+		causes = append(causes, oneLine(strings.ReplaceAll(err.Error(), "\n", "; "), maxError))
+	case n < atLeast:
+		causes = append(causes, fmt.Sprintf("it found %s, and atLeast expects %d", count(n, "use"), atLeast))
+	case n == 0 && last > 0:
+		causes = append(causes, fmt.Sprintf("it found nothing, and the last run found %s", count(last, "use")))
+	}
+	if n := len(t.unplaced); n > 0 {
+		causes = append(causes, fmt.Sprintf("%s without a repository can be any image: %s", count(n, "image id"), examples(t.unplaced)))
+	}
+	return causes
+}
+
+// status puts together what there is to say of the source.
+func (t tally) status(name string, causes []string, ignored bool, notes []string) Status {
+	s := Status{Name: name, Uses: len(t.uses), Status: StatusOK}
+	if len(causes) > 0 {
+		s.Status = StatusGap
+		s.Detail = strings.Join(causes, "; ")
+		if ignored {
+			s.Detail += " (ignored by --ignore-gap)"
+		}
+	}
+	for _, note := range notes {
+		s.Detail = addDetail(s.Detail, oneLine(note, maxNote))
+	}
+	if n := len(t.refused); n > 0 {
+		s.Detail = addDetail(s.Detail, fmt.Sprintf("%s cannot be image references: %s", count(n, "string"), examples(t.refused)))
+	}
+	return s
+}
+
+// compareUses orders uses by reference, holder and state, and then by what else
+// tells them apart.
+func compareUses(a, b image.Use) int {
+	return cmp.Or(
+		strings.Compare(a.Reference, b.Reference),
+		strings.Compare(a.Holder, b.Holder),
+		strings.Compare(string(a.State), string(b.State)),
+		strings.Compare(a.Source, b.Source),
+		strings.Compare(a.ImageID, b.ImageID),
+	)
+}
+
+// sameEntry reports whether two uses differ by their image id at most.
+func sameEntry(a, b image.Use) bool {
+	a.ImageID = b.ImageID
+	return a == b
+}
