@@ -28,7 +28,10 @@ type Region struct {
 	// Name is the name of the region, such as "eu-west-1".
 	Name string
 
-	ecr ecrState
+	ecr       ecrState
+	ecs       ecsState
+	lambda    lambdaState
+	appRunner appRunnerState
 }
 
 // Account returns the account with the id, and creates it when there is none.

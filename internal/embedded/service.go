@@ -13,6 +13,9 @@ func services() []*service {
 		stsService(),
 		taggingService(),
 		ecrService(),
+		ecsService(),
+		lambdaService(),
+		appRunnerService(),
 	}
 }
 

@@ -1,0 +1,118 @@
+package embedded
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// ecsService is Elastic Container Service, version 2014-11-13.
+func ecsService() *service {
+	return &service{
+		name:     "ecs",
+		protocol: json11,
+		target:   "AmazonEC2ContainerServiceV20141113",
+		operations: map[string]operation{
+			"CreateCluster":              handle(createCluster),
+			"DescribeClusters":           handle(describeClusters),
+			"ListClusters":               handle(listClusters),
+			"RegisterTaskDefinition":     handle(registerTaskDefinition),
+			"DeregisterTaskDefinition":   handle(deregisterTaskDefinition),
+			"DeleteTaskDefinitions":      handle(deleteTaskDefinitions),
+			"DescribeTaskDefinition":     handle(describeTaskDefinition),
+			"ListTaskDefinitions":        handle(listTaskDefinitions),
+			"ListTaskDefinitionFamilies": handle(listTaskDefinitionFamilies),
+			"RunTask":                    handle(runTask),
+			"StopTask":                   handle(stopTask),
+			"ListTasks":                  handle(listTasks),
+			"DescribeTasks":              handle(describeTasks),
+			"CreateService":              handle(createService),
+			"UpdateService":              handle(updateService),
+			"DeleteService":              handle(deleteService),
+			"CreateTaskSet":              handle(createTaskSet),
+			"ListServices":               handle(listServices),
+			"DescribeServices":           handle(describeServices),
+			"ListServiceDeployments":     handle(listServiceDeployments),
+			"DescribeServiceDeployments": handle(describeServiceDeployments),
+			"DescribeServiceRevisions":   handle(describeServiceRevisions),
+		},
+		resource: ecsResource,
+	}
+}
+
+// ecsFailure is Failure in the service model: one thing of a batch that could
+// not be described.
+type ecsFailure struct {
+	ARN    string `json:"arn"`
+	Reason string `json:"reason"`
+}
+
+// missing says that there is no such thing.
+func missing(arn string) ecsFailure { return ecsFailure{ARN: arn, Reason: "MISSING"} }
+
+// clientException is what ECS answers when a request names what is not there.
+func clientException(format string, args ...any) *Error {
+	return errorf("ClientException", format, args...)
+}
+
+// checkBatch returns the error for a batch that is empty or too large.
+func checkBatch(parameter string, n, most int) error {
+	switch {
+	case n == 0:
+		return invalid("%s cannot be empty.", parameter)
+	case n > most:
+		return invalid("%s can have at most %d items.", parameter, most)
+	}
+	return nil
+}
+
+// ecsPage holds the paging parameters of ECS requests.
+type ecsPage struct {
+	NextToken  string `json:"nextToken"`
+	MaxResults *int   `json:"maxResults"`
+}
+
+// start returns where the page starts and how many entries it has: at most
+// 100, as all lists of ECS.
+func (p ecsPage) start(c *Call, scope string, byDefault int) (string, int, error) {
+	size := byDefault
+	if p.MaxResults != nil {
+		if size = *p.MaxResults; size < 1 || size > 100 {
+			return "", 0, invalid("maxResults must be between 1 and 100.")
+		}
+	}
+	key, ok := c.readToken(scope, p.NextToken)
+	if !ok {
+		return "", 0, invalid("Invalid token in request.")
+	}
+	return key, size, nil
+}
+
+// lastPart returns what follows the last slash.
+func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
+
+// ecsARN returns the ARN of something of ECS in the region.
+func (r *Region) ecsARN(resource string) string {
+	return "arn:aws:ecs:" + r.Name + ":" + r.Account.ID + ":" + resource
+}
+
+// ecsResource names what a call is about for the message of a denial.
+func ecsResource(c *Call) string {
+	var in struct {
+		Cluster        string `json:"cluster"`
+		Service        string `json:"service"`
+		TaskDefinition string `json:"taskDefinition"`
+	}
+	if json.Unmarshal(c.Body, &in) != nil {
+		return "*"
+	}
+	cluster := lastPart(in.Cluster)
+	switch {
+	case in.Service != "":
+		return c.Region.ecsARN("service/" + cluster + "/" + lastPart(in.Service))
+	case in.Cluster != "":
+		return c.Region.ecsARN("cluster/" + cluster)
+	case in.TaskDefinition != "":
+		return c.Region.ecsARN("task-definition/" + lastPart(in.TaskDefinition))
+	}
+	return "*"
+}
