@@ -105,9 +105,9 @@ func (c Config) open(ctx context.Context, name string, env Env) (registry.Identi
 	return id, sdk, nil
 }
 
-// suffixes are the DNS suffixes of the partitions other than the commercial one
-// by the prefix of their regions, from the SDK's partition table
-// (partitions.json of the endpoint rules). Longer prefixes first.
+// suffixes are the DNS suffixes of the partitions that do not share that of the
+// commercial one, by the prefix of their regions. They are those of the SDK's
+// partition table (aws-sdk-go-v2, internal/endpoints/awsrulesfn).
 var suffixes = []struct{ region, suffix string }{
 	{"us-isob-", "sc2s.sgov.gov"},
 	{"us-isof-", "csp.hci.ic.gov"},
