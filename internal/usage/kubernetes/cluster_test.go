@@ -23,19 +23,25 @@ import (
 	"github.com/regsweep/regsweep/internal/usage"
 )
 
-// roundTripper is a function that sends requests.
-type roundTripper func(*http.Request) (*http.Response, error)
+// roundTripper sends requests by a function, over the transport next.
+type roundTripper struct {
+	next http.RoundTripper
+	send func(*http.Request) (*http.Response, error)
+}
 
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+func (r roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return r.send(req) }
+
+// WrappedRoundTripper lets client-go close the idle connections.
+func (r roundTripper) WrappedRoundTripper() http.RoundTripper { return r.next }
 
 // watched calls before ahead of each request of a configuration.
 func watched(config *rest.Config, before func(*http.Request)) *rest.Config {
 	config = rest.CopyConfig(config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+		return roundTripper{next, func(r *http.Request) (*http.Response, error) {
 			before(r)
 			return next.RoundTrip(r)
-		})
+		}}
 	})
 	return config
 }

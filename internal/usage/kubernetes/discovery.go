@@ -78,11 +78,16 @@ func (c *client) discover(ctx context.Context, wanted func(group string) bool) (
 	return found, errs, err
 }
 
-// get reads one document.
+// get reads one document. Result.Error, unlike Result.Raw, has the server's own
+// words.
 func (c *client) get(ctx context.Context, accept string, path ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, discoveryTimeout)
 	defer cancel()
-	return c.rest.Get().AbsPath(path...).SetHeader("Accept", accept).Do(ctx).Raw()
+	result := c.rest.Get().AbsPath(path...).SetHeader("Accept", accept).Do(ctx)
+	if err := result.Error(); err != nil {
+		return nil, err
+	}
+	return result.Raw()
 }
 
 // aggregated reads the one answer that holds everything.
