@@ -1,0 +1,48 @@
+# What a developer and CI run. `make help` lists it.
+
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # two cores; each step uses them all
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/regsweep: static, reproducible, with its version in it.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/regsweep ./cmd/regsweep
+
+# The fastest checks first. What a machine lacks is built or installed on the way.
+.PHONY: test
+test: lint vuln ## Everything that CI runs: lint, vuln, all tests with the race detector, short fuzzing.
+	scripts/need-aws
+	REGSWEEP_KUBE_BIN=$$(scripts/kube-binaries) scripts/test
+
+.PHONY: unit
+unit: ## All tests, quickly: no race detector, results may come from the cache.
+	go test ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet and golangci-lint.
+	@unformatted=$$(gofmt -l */); [[ -z $$unformatted ]] || { echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	"$$(scripts/tools)/golangci-lint" run
+
+.PHONY: vuln
+vuln: ## govulncheck; see scripts/vulncheck for machines without the internet.
+	scripts/vulncheck
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for a while: make fuzz FUZZTIME=60 (seconds each).
+	FUZZTIME=$${FUZZTIME:-30} FUZZTOTAL=$${FUZZTOTAL:-86400} scripts/fuzz
+
+.PHONY: golden
+golden: ## Write the golden files anew; then look at the difference.
+	go test $$(scripts/golden-packages) -update
+
+.PHONY: clean
+clean: ## Remove what was built here (.cache, bin, dist).
+	rm -rf .cache bin dist
