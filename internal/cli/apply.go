@@ -41,6 +41,7 @@ or a gap (what is not held was done; over maxDeletes nothing is).`,
 		if err != nil {
 			return err
 		}
+		defer r.close()
 		if r.Judge().After(w.Now()) {
 			return usageError("--now %s is later than the clock: apply never judges as of the future", f.now)
 		}

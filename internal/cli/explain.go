@@ -21,6 +21,7 @@ repository:tag, repository@sha256:… or a digest.`,
 		if err != nil {
 			return err
 		}
+		defer r.close()
 		stop := r.progress()
 		list, err := r.Explain(cmd.Context(), args)
 		stop()

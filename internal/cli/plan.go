@@ -34,6 +34,7 @@ by a safety limit or a gap; 10 with --detailed-exitcode, the plan deletes someth
 		if err != nil {
 			return err
 		}
+		defer r.close()
 		r.All, r.ExactSizes = all, exact
 		outcome, err := r.plan(cmd.Context())
 		if err != nil {

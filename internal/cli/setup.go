@@ -9,6 +9,7 @@ import (
 	"github.com/regsweep/regsweep/internal/app"
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/manifests"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
@@ -21,7 +22,15 @@ type run struct {
 	world  *World
 	flags  *flags
 	config *config.Config
-	env    usage.Env
+	env    config.RegistryEnv
+}
+
+// close ends the use of the cache. What is remembered of manifests is written
+// as they are read, so an error here loses nothing.
+func (r *run) close() {
+	if err := r.env.Manifests.Close(); err != nil {
+		r.Log.Warn("close the cache", "error", err)
+	}
 }
 
 // configPath returns the path of the configuration.
@@ -60,14 +69,21 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		return nil, err
 	}
 	repositories, errs := policy.CompileRepositories(f.repositories)
-	for _, err := range errs {
+	for _, err := range errs { // one is enough to stop
 		return nil, usageError("--repository: %w", err)
 	}
 	if session == nil {
 		session = awsapi.NewSession(awsapi.Options{Now: w.Now, Version: Version()})
 	}
 	env := usage.Env{AWS: session, Getenv: w.getenv, Now: w.Now, Dir: cfg.Dir, CacheDir: w.cacheDir()}
-	r := &run{world: w, flags: f, config: cfg, env: env}
+	store := (*manifests.Store)(nil)
+	if env.CacheDir != "" {
+		store = manifests.Open(env.CacheDir)
+		if err := store.Warning(); err != nil {
+			log.Warn("manifests will be read again in every run", "error", err)
+		}
+	}
+	r := &run{world: w, flags: f, config: cfg, env: config.RegistryEnv{AWS: session, Now: w.Now, Manifests: store}}
 	r.App = &app.App{
 		Usage: usage.Options{
 			IgnoreGaps: f.ignoreGaps, CacheDir: env.CacheDir, ConfigID: cfg.Hash(), Now: w.Now,
@@ -77,10 +93,20 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		Judge: judge, Now: w.Now, Repositories: repositories, Filtered: len(f.repositories) > 0,
 		Progress: &app.Progress{}, Log: log,
 	}
+	if err := r.openAll(ctx, env); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// openAll opens the usage sources and the readers of the registries.
+func (r *run) openAll(ctx context.Context, env usage.Env) error {
+	f, cfg := r.flags, r.config
 	for _, s := range cfg.Usage.Sources {
 		sources, err := s.Config.Open(s.Name, env)
 		if err != nil {
-			return nil, &exitError{exitUsage, fmt.Errorf("usage source %s: %w", s.Name, err)}
+			return &exitError{exitUsage, fmt.Errorf("usage source %s: %w", s.Name, err)}
 		}
 		for _, source := range sources {
 			r.Sources = append(r.Sources, usage.Entry{Source: source, Covers: s.Covers, AtLeast: s.AtLeast})
@@ -90,16 +116,16 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		if f.registry != "" && f.registry != reg.Name {
 			continue
 		}
-		reader, err := reg.Config.OpenReader(ctx, reg.Name, env)
+		reader, err := reg.Config.OpenReader(ctx, reg.Name, r.env)
 		if err != nil {
-			return nil, fmt.Errorf("registry %s: %w", reg.Name, err)
+			return fmt.Errorf("registry %s: %w", reg.Name, err)
 		}
 		r.Readers = append(r.Readers, reader)
 	}
 	if len(r.Readers) == 0 {
-		return nil, usageError("--registry %s: the configuration has no registry of this name", f.registry)
+		return usageError("--registry %s: the configuration has no registry of this name", f.registry)
 	}
-	return r, nil
+	return nil
 }
 
 // start loads the configuration and opens what it names.

@@ -29,6 +29,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 a source is a ga
 		if err != nil {
 			return err
 		}
+		defer r.close()
 		stop := r.progress()
 		result, err := r.CollectUsage(cmd.Context())
 		stop()
