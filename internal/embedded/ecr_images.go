@@ -45,12 +45,6 @@ func (in *imagesInput) scope(r *Repository) string {
 	return r.ARN() + " " + in.Filter.TagStatus + " " + in.Filter.ImageStatus
 }
 
-// encoded is an answer that is JSON already. A page of images is encoded while
-// the repository is locked, and without reflection.
-type encoded []byte
-
-func (e encoded) appendJSON(b []byte) []byte { return append(b, e...) }
-
 func describeImages(c *Call, in *imagesInput) (any, error) {
 	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
 	if err != nil {

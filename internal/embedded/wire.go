@@ -9,11 +9,10 @@ import (
 	"strconv"
 )
 
-// jsonAppender is an answer that encodes itself. Large pages do, since
-// reflection is most of the cost of encoding them.
-type jsonAppender interface {
-	appendJSON([]byte) []byte
-}
+// encoded is an answer that is JSON already. A page of images is encoded while
+// its repository is locked, and without reflection, which would be most of the
+// cost.
+type encoded []byte
 
 // contentType returns what the protocol's answers are.
 func (p protocol) contentType() string {
@@ -62,8 +61,8 @@ func encode(c *Call, answer any) ([]byte, error) {
 	if answer == nil {
 		return []byte("{}"), nil
 	}
-	if a, ok := answer.(jsonAppender); ok {
-		return a.appendJSON(nil), nil
+	if ready, ok := answer.(encoded); ok {
+		return ready, nil
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {
