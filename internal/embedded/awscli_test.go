@@ -42,6 +42,9 @@ var cliServices = []func(*world) []cliStep{
 	stsSteps,
 	taggingSteps,
 	ecrSteps,
+	ecsSteps,
+	lambdaSteps,
+	appRunnerSteps,
 }
 
 // TestAWSCommand calls every operation that the server knows through the aws

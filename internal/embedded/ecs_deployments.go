@@ -44,6 +44,38 @@ type serviceDeployment struct {
 	created, finished time.Time
 }
 
+// ServiceDeployment is one deployment of a service, for assertions. Revisions
+// are ARNs.
+type ServiceDeployment struct {
+	// ARN is that of the service deployment.
+	ARN string
+	// Target is the revision that was deployed, and Rollback the one that it
+	// went back to, which may be "".
+	Target, Rollback string
+	// Sources are the revisions that it started from.
+	Sources []string
+	// Outcome is how it went.
+	Outcome DeploymentOutcome
+}
+
+// Deployments returns the deployments of the service, oldest first.
+func (s *ECSService) Deployments() []ServiceDeployment {
+	s.state().mu.Lock()
+	defer s.state().mu.Unlock()
+	var all []ServiceDeployment
+	for _, d := range s.history {
+		out := ServiceDeployment{ARN: d.arn, Target: d.target.arn, Outcome: d.status}
+		for _, source := range d.source {
+			out.Sources = append(out.Sources, source.arn)
+		}
+		if d.rollback != nil {
+			out.Rollback = d.rollback.arn
+		}
+		all = append(all, out)
+	}
+	return all
+}
+
 // deploy deploys a task definition. The lock is held.
 func (s *ECSService) deploy(d *taskDefinition, outcome DeploymentOutcome) {
 	state, now := s.state(), s.now()
