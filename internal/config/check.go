@@ -145,6 +145,9 @@ func (c checker) governsAll(path string) bool {
 func (c checker) keep(path string, k policy.Keep) {
 	c.atLeast(path+".newest", k.Newest, 1)
 	c.atLeast(path+".maxImages", k.MaxImages, 1)
+	if c.said(path+".per") && !c.doc.Has(path+".newest") {
+		c.doc.WrongField(path+".per", "says how newest groups images, and this entry has no newest: write newest: 3 beside it")
+	}
 	if k.UsedWithin > 0 && c.cfg.Tag.Name != "" {
 		c.doc.Wrong(path+".usedWithin", "needs marks with a time, and tag.name on line %d gives marks without: write tag: {prefix: …}",
 			c.doc.At("tag.name").Line)
@@ -184,7 +187,7 @@ func (c checker) policy() {
 // is left out where the environment has a part in that.
 func (c checker) problem(p policy.Problem) {
 	switch {
-	case c.doc.Secret(p.Path):
+	case c.doc.Reveals(p.Path, p.Detail):
 		c.doc.Wrong(p.Path, "%s does not give a valid value here; what it gives is not shown, since it can be a secret", c.doc.Show(p.Path))
 	case p.Line > 0:
 		c.doc.WrongWithin(p.Path, strict.Position{Line: p.Line, Column: max(p.Column, 1)}, p.Detail)

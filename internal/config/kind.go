@@ -39,6 +39,8 @@ type RegistryConfig interface {
 type SourceKind struct {
 	// Name is its field in the configuration.
 	Name string
+	// Doc describes it for users, in a sentence.
+	Doc string
 	// New returns a pointer to its Config with the defaults in it.
 	New func() SourceConfig
 	// Settings say more of the fields of its Config, by name.
@@ -49,6 +51,8 @@ type SourceKind struct {
 type RegistryKind struct {
 	// Name is its field in the configuration.
 	Name string
+	// Doc describes it for users, in a sentence.
+	Doc string
 	// New returns a pointer to its Config with the defaults in it.
 	New func() RegistryConfig
 	// Settings say more of the fields of its Config, by name.
@@ -82,15 +86,15 @@ type Kinds struct {
 
 // kind is a kind of either sort.
 type kind struct {
-	name     string
-	create   func() any
-	settings map[string]Setting
+	name, doc string
+	create    func() any
+	settings  map[string]Setting
 }
 
 func (k Kinds) sources() []kind {
 	var all []kind
 	for _, s := range k.Sources {
-		all = append(all, kind{s.Name, func() any { return s.New() }, s.Settings})
+		all = append(all, kind{s.Name, s.Doc, func() any { return s.New() }, s.Settings})
 	}
 	return all
 }
@@ -98,7 +102,7 @@ func (k Kinds) sources() []kind {
 func (k Kinds) registries() []kind {
 	var all []kind
 	for _, r := range k.Registries {
-		all = append(all, kind{r.Name, func() any { return r.New() }, r.Settings})
+		all = append(all, kind{r.Name, r.Doc, func() any { return r.New() }, r.Settings})
 	}
 	return all
 }

@@ -70,12 +70,12 @@ func testKinds() config.Kinds {
 	account := config.Setting{Pattern: `^[0-9]{12}$`, Want: "an account id of 12 digits"}
 	aws := map[string]config.Setting{"regions": region, "region": region, "assumeRole": role, "account": account}
 	return config.Kinds{
-		Registries: []config.RegistryKind{{Name: "ecr", New: func() config.RegistryConfig { return new(ecr) }, Settings: aws}},
+		Registries: []config.RegistryKind{{Name: "ecr", New: func() config.RegistryConfig { return new(ecr) }, Doc: "Stand-in.", Settings: aws}},
 		Sources: []config.SourceKind{
 			{Name: "kubernetes", New: func() config.SourceConfig { return new(kubernetes) }},
-			{Name: "ecs", New: func() config.SourceConfig { return &ecs{Revisions: 5} }, Settings: aws},
-			{Name: "lambda", New: func() config.SourceConfig { return new(lambda) }, Settings: aws},
-			{Name: "appRunner", New: func() config.SourceConfig { return new(apprunner) }, Settings: aws},
+			{Name: "ecs", New: func() config.SourceConfig { return &ecs{Revisions: 5} }, Doc: "Stand-in.", Settings: aws},
+			{Name: "lambda", New: func() config.SourceConfig { return new(lambda) }, Doc: "Stand-in.", Settings: aws},
+			{Name: "appRunner", New: func() config.SourceConfig { return new(apprunner) }, Doc: "Stand-in.", Settings: aws},
 			{Name: "snapshot", New: func() config.SourceConfig { return new(snapshot) }},
 			{Name: "command", New: func() config.SourceConfig { return new(command) }},
 		},

@@ -102,9 +102,21 @@ func (d *Document) Has(path string) bool {
 // Bad reports whether there is a mistake at a path or below it.
 func (d *Document) Bad(path string) bool { return d.bad[path] }
 
-// Secret reports whether the environment has a part in the value at a path, so
-// that the value must not be shown.
-func (d *Document) Secret(path string) bool { return d.written[path].secret }
+// Reveals reports whether a message about the value at a path could show what
+// the environment gives. Of a text that the environment has a part in it always
+// could, since a message can show any piece of it.
+func (d *Document) Reveals(path, message string) bool {
+	w := d.written[path]
+	if !w.secret || w.text != nil {
+		return w.secret
+	}
+	for p, w := range d.written {
+		if w.text != nil && w.text.FromEnv && strings.HasPrefix(p, path) && strings.Contains(message, w.text.Value) {
+			return true
+		}
+	}
+	return false
+}
 
 // At returns the position of the value at a path, or of the nearest thing
 // around it that the document has.

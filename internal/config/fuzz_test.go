@@ -1,0 +1,58 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/regsweep/regsweep/internal/config"
+)
+
+// Whatever a file holds, Parse returns a configuration or Errors with
+// positions in the file, and never shows what the environment holds.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	const secret = "(Zq7*secret*Zq7["
+	environment := func(name string) (string, bool) { return secret, name != "UNSET" }
+	kinds := testKinds()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cfg, err := config.Parse("f.yaml", data, environment, kinds)
+		if err == nil {
+			if cfg.Compiled == nil {
+				t.Error("the policy is not compiled")
+			}
+			again, err := config.Parse("f.yaml", data, environment, kinds)
+			if err != nil || again.Hash() != cfg.Hash() {
+				t.Errorf("the second time it is another configuration (%v)", err)
+			}
+			return
+		}
+		var errs config.Errors
+		if cfg != nil || !errors.As(err, &errs) || len(errs) == 0 {
+			t.Fatalf("error is %T %v", err, err)
+		}
+		lines := strings.Count(string(data), "\n") + 1
+		for _, m := range errs {
+			if m.Line < 1 || m.Column < 1 || m.Line > lines || m.Detail == "" {
+				t.Errorf("no position in a file of %d lines: %v", lines, m)
+			}
+		}
+		if strings.Contains(err.Error(), "Zq7") {
+			t.Errorf("shows the environment:\n%v", err)
+		}
+	})
+}
