@@ -1,0 +1,154 @@
+package ecr
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/regsweep/regsweep/internal/embedded"
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/manifests"
+)
+
+// replay answers from memory what a server answered once, so that what is
+// measured is the client alone.
+type replay struct {
+	to      http.RoundTripper // nil once everything is recorded
+	answers map[string][]byte
+}
+
+func (r *replay) RoundTrip(request *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return nil, err
+	}
+	key := request.Header.Get("X-Amz-Target") + string(body)
+	if answer, ok := r.answers[key]; ok {
+		return &http.Response{
+			StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Request: request,
+			Header:        http.Header{"Content-Type": {"application/x-amz-json-1.1"}},
+			ContentLength: int64(len(answer)), Body: io.NopCloser(bytes.NewReader(answer)),
+		}, nil
+	}
+	if r.to == nil {
+		return nil, fmt.Errorf("no answer was recorded for %.100s", key)
+	}
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	response, err := r.to.RoundTrip(request)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return response, err
+	}
+	answer, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(answer))
+	r.answers[key] = answer
+	return response, err
+}
+
+// largeRepository returns a way to read a repository of n images, a fifth of
+// which are indexes, whose manifests the store knows already.
+func largeRepository(tb testing.TB, n int) *Reader {
+	tb.Helper()
+	w := newBubble()
+	repo := w.own().MustCreateRepository("apps/web", embedded.RepositoryOptions{})
+	for i := range n / 5 {
+		var children []embedded.Manifest
+		for c := range 4 {
+			m := plain(fmt.Sprintf("%d-%d", i, c))
+			push(repo, m)
+			children = append(children, m)
+		}
+		digest := push(repo, indexOf(fmt.Sprint(i), children...), fmt.Sprintf("main-2026.03.%d-%07x", i%31+1, i*7919))
+		repo.Pull(digest, start.Add(time.Duration(i)*time.Second))
+	}
+	recorder := &replay{to: w.client.Transport, answers: map[string][]byte{}}
+	w.client = &http.Client{Transport: recorder}
+	r := w.reader(tb, Config{Account: ownAccount}, tb.TempDir())
+	read(tb, r, "apps/web", false)
+	recorder.to, w.Server = nil, nil
+	return r
+}
+
+// TestMemoryOfALargeRepository bounds what a repository of 100,000 images takes
+// while it is judged. A fifth of them are indexes.
+func TestMemoryOfALargeRepository(t *testing.T) {
+	const n, bound = 100_000, 400
+	r := largeRepository(t, n)
+	before := heapAfterGC()
+	c := read(t, r, "apps/web", false)
+	after := heapAfterGC()
+	perImage := float64(after-before) / n
+	t.Logf("%.0f bytes an image", perImage)
+	if len(c.Images) != n || perImage > bound {
+		t.Errorf("%d images take %.0f bytes each, want %d images of at most %d", len(c.Images), perImage, n, bound)
+	}
+	runtime.KeepAlive(c)
+}
+
+// BenchmarkRead reads a repository of 100,000 images with a cache that knows
+// its 20,000 indexes; the server's part is not measured.
+func BenchmarkRead(b *testing.B) {
+	const n = 100_000
+	r := largeRepository(b, n)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for b.Loop() {
+		if c := read(b, r, "apps/web", false); len(c.Images) != n {
+			b.Fatalf("%d images", len(c.Images))
+		}
+	}
+	runtime.ReadMemStats(&after)
+	total := float64(b.N) * n
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/total, "ns/image")
+	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/total, "B/image")
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/total, "allocs/image")
+}
+
+// BenchmarkRecall reads 20,000 manifests back from the store.
+func BenchmarkRecall(b *testing.B) {
+	const n = 100_000
+	r := largeRepository(b, n)
+	reading := &reading{
+		Reader: r, repository: image.Repository{Name: "apps/web"}, origin: manifests.OriginOf(r.id.Host, "apps/web"),
+	}
+	images, err := r.listImages(b.Context(), "apps/web")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c := &image.Contents{
+			Images: images, Manifests: make([]*image.Manifest, n),
+			Unreadable: map[int]string{}, OwnPulls: map[int]image.Time{},
+		}
+		if missing := reading.recall(c); len(missing) > 0 {
+			b.Fatalf("%d manifests are missing", len(missing))
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/image")
+}
+
+// BenchmarkParseIndex parses the manifest of an index of four platforms, which
+// the store saves.
+func BenchmarkParseIndex(b *testing.B) {
+	var list []string
+	for i := range 4 {
+		list = append(list, fmt.Sprintf(`{"mediaType":%q,"digest":%q,"size":1234,"platform":{"architecture":"arm64","os":"linux"}}`,
+			image.MediaTypeOCIManifest, image.DigestOf([]byte{byte(i)})))
+	}
+	content := []byte(fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"manifests":[%s]}`, image.MediaTypeOCIIndex, strings.Join(list, ",")))
+	if !json.Valid(content) {
+		b.Fatal("not JSON")
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := image.ParseManifest(content, image.MediaTypeOCIIndex); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
