@@ -72,6 +72,14 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 		return report, err
 	}
 	report.Held = k.any
+	err = a.applyAll(ctx, p, open, k, report)
+	report.Finish()
+	return report, err
+}
+
+// applyAll applies the plan to all repositories, several at a time. It returns
+// only when none is being changed any more.
+func (a *App) applyAll(ctx context.Context, p *plan.Plan, open OpenWriter, k *known, report *plan.Report) error {
 	affected := 0
 	for _, reg := range p.Registries {
 		affected += len(acting(reg))
@@ -89,11 +97,11 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 		reader := a.reader(reg.Name)
 		current, err := a.current(ctx, reader, planned)
 		if err != nil {
-			return report, errors.Join(err, group.Wait())
+			return errors.Join(err, group.Wait())
 		}
 		writer, err := open(ctx, reg.Name)
 		if err != nil {
-			return report, errors.Join(err, group.Wait())
+			return errors.Join(err, group.Wait())
 		}
 		for _, repo := range planned {
 			group.Go(func() error {
@@ -107,9 +115,7 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 			})
 		}
 	}
-	err = group.Wait()
-	report.Finish()
-	return report, err
+	return group.Wait()
 }
 
 // acting returns the repositories of which something goes.
