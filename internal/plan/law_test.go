@@ -111,10 +111,10 @@ func TestTruthTable(t *testing.T) {
 		return r
 	}
 	for _, tt := range []struct {
-		name          string
-		age           time.Duration
-		newer         int
-		wantTheImage  string
+		name         string
+		age          time.Duration
+		newer        int
+		wantTheImage string
 	}{
 		{"older and not among the newest", 31 * Day, 10, "delete not-kept"},
 		{"older and among the newest", 31 * Day, 9, "keep newest"},
