@@ -73,7 +73,9 @@ func TestAWSCommand(t *testing.T) {
 			return nil
 		})
 	}
-	group.Wait() // the errors are in results
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
 	for i, err := range results {
 		if err != nil {
 			t.Errorf("step %d, %s: %v", i, steps[i].action, err)
@@ -140,7 +142,7 @@ var errUnknownToCLI = errors.New("the aws command does not know this operation o
 
 // tooOld is what aws prints about operations and parameters that it does not
 // know.
-var tooOld = regexp.MustCompile(`Invalid choice|Unknown options|Unknown parameter in input`)
+var tooOld = regexp.MustCompile(`Invalid choice|Unknown options|Unknown parameter in `)
 
 // wordEnd is where a word of an operation's name ends.
 var wordEnd = regexp.MustCompile(`([a-z0-9])([A-Z])`)

@@ -112,6 +112,7 @@ func (f Fault) before(c *Call) error {
 		if c.Server.wait(c.Context, f.For) != nil {
 			panic(http.ErrAbortHandler)
 		}
+	default: // the others happen after the service acted
 	}
 	return nil
 }

@@ -28,7 +28,9 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func TestMain(m *testing.M) {
 	// The SDK refuses a machine-wide bundle together with a custom client.
-	os.Unsetenv("AWS_CA_BUNDLE")
+	if err := os.Unsetenv("AWS_CA_BUNDLE"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 

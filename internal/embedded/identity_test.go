@@ -24,6 +24,7 @@ func (w *world) sts(accessKeyID string) *sts.Client {
 
 // describe is a call that the tests of access make.
 func describe(t *testing.T, client *ecr.Client, registryID, repository string) error {
+	t.Helper()
 	in := &ecr.DescribeImagesInput{RepositoryName: &repository}
 	if registryID != "" {
 		in.RegistryId = &registryID

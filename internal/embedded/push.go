@@ -226,8 +226,9 @@ func (r *Repository) immutable(tag string) bool {
 		return !excluded
 	case MutableWithExclusion:
 		return excluded
+	default:
+		return false
 	}
-	return false
 }
 
 // remove takes the image out of the repository. The lock is held.

@@ -219,7 +219,7 @@ func (s *Server) answer(c *Call, act operation, fault Fault) (any, error) {
 
 // waitOnTimer waits for d, or until the context ends.
 func waitOnTimer(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(d) //nolint:forbidigo // the default of Options.Wait, which is the injected timer
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -24,6 +24,7 @@ import (
 
 // overHTTP returns a client that calls through the loopback network.
 func (w *world) overHTTP(t *testing.T) *ecr.Client {
+	t.Helper()
 	server := httptest.NewServer(w)
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	t.Cleanup(server.Close)

@@ -110,8 +110,9 @@ func (svc *service) accessDenied(message string) *Error {
 		return &Error{Code: "AccessDenied", Message: message, Status: http.StatusForbidden}
 	case restJSON:
 		return &Error{Code: "AccessDeniedException", Message: message, Status: http.StatusForbidden}
+	default:
+		return &Error{Code: "AccessDeniedException", Message: message, Status: http.StatusBadRequest}
 	}
-	return &Error{Code: "AccessDeniedException", Message: message, Status: http.StatusBadRequest}
 }
 
 // expired returns the service's answer to a call with expired credentials.
@@ -122,6 +123,7 @@ func (svc *service) expired() *Error {
 		return &Error{Code: "ExpiredToken", Message: message, Status: http.StatusForbidden}
 	case restJSON:
 		return &Error{Code: "ExpiredTokenException", Message: message, Status: http.StatusForbidden}
+	default:
+		return &Error{Code: "ExpiredTokenException", Message: message, Status: http.StatusBadRequest}
 	}
-	return &Error{Code: "ExpiredTokenException", Message: message, Status: http.StatusBadRequest}
 }

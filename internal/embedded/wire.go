@@ -23,8 +23,9 @@ func (p protocol) contentType() string {
 		return "application/x-amz-json-1.1"
 	case query:
 		return "text/xml"
+	default:
+		return "application/json"
 	}
-	return "application/json"
 }
 
 // writeAnswer encodes and sends the answer, and does the faults that happen
@@ -38,17 +39,16 @@ func writeAnswer(w http.ResponseWriter, c *Call, answer any, fault Fault) {
 	if fault.Kind == FaultRepeatToken {
 		body = c.repeatToken(body)
 	}
-	length, abort := len(body), false
-	switch fault.Kind {
-	case FaultTruncate:
-		body, abort = body[:len(body)/2], true
-	case FaultMalformed:
+	if fault.Kind == FaultMalformed {
 		body = body[:len(body)/2]
-		length = len(body)
+	}
+	length := len(body)
+	if fault.Kind == FaultTruncate {
+		body = body[:length/2]
 	}
 	send(w, c.service.protocol, http.StatusOK, body, length, c)
-	if abort {
-		http.NewResponseController(w).Flush() // best effort: the answer breaks off either way
+	if fault.Kind == FaultTruncate {
+		_ = http.NewResponseController(w).Flush() // the answer breaks off either way
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -114,7 +114,7 @@ func send(w http.ResponseWriter, p protocol, status int, body []byte, length int
 	h.Set("Content-Length", strconv.Itoa(length))
 	h.Set("X-Amzn-Requestid", requestID(c))
 	w.WriteHeader(status)
-	w.Write(body) // an error means that the client went away
+	_, _ = w.Write(body) // an error means that the client went away
 }
 
 // requestID returns an id that tells the number of the call.
