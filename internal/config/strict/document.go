@@ -11,6 +11,10 @@ import (
 // written out, so that a small file cannot expand to gigabytes.
 const maxValues = 200_000
 
+// maxDetail is how many characters of a message are shown. Messages show values,
+// and values have no limit.
+const maxDetail = 600
+
 // Document is one YAML file while it is being decoded and checked.
 type Document struct {
 	file    string
@@ -73,6 +77,9 @@ func (d *Document) WrongWithin(path string, in Position, detail string) {
 }
 
 func (d *Document) add(at Position, path, detail string) {
+	if r := []rune(detail); len(r) > maxDetail {
+		detail = string(r[:maxDetail]) + "…"
+	}
 	m := Mistake{File: d.file, Position: at, Path: path, Detail: detail}
 	if d.reported[m] {
 		return

@@ -3,6 +3,7 @@ package strict
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,8 @@ var simpleKey = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 func Join(path, key string) string {
 	switch {
 	case !simpleKey.MatchString(key):
-		return fmt.Sprintf("%s[%q]", path, key)
+		// A bracket inside is escaped, so that parent finds the one that opens.
+		return path + "[" + strings.ReplaceAll(strconv.Quote(key), "[", `\x5b`) + "]"
 	case path == "":
 		return key
 	}
@@ -25,8 +27,6 @@ func Index(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
 // parent returns the path of what is around a path, and "" for the document.
 func parent(path string) string {
 	if strings.HasSuffix(path, `"]`) {
-		// A quoted key: its bracket is the last one followed by a quote that no
-		// backslash escapes, which Join always writes as [".
 		if i := strings.LastIndex(path, `["`); i >= 0 {
 			return path[:i]
 		}
