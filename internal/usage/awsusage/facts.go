@@ -43,7 +43,7 @@ type Facts struct {
 }
 
 type factFile struct {
-	entries map[string][]string
+	entries map[string]string // key → line; checked when it is asked for
 	used    map[string]bool
 	fresh   map[string]bool // not yet on disk
 }
@@ -92,7 +92,7 @@ func (f *Facts) Get(arn string) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
-	values, known := file.entries[key]
+	values, known := parseLine(file.entries[key], key)
 	if known {
 		file.used[key] = true
 	}
@@ -108,7 +108,7 @@ func (f *Facts) Put(arn string, values []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if file, key, ok := f.split(arn); ok {
-		file.entries[key] = slices.Clone(values)
+		file.entries[key] = formatLine(key, values)
 		file.used[key], file.fresh[key] = true, true
 	}
 }
@@ -142,33 +142,49 @@ func (file *factFile) save(path string) error {
 		entries[key] = file.entries[key]
 	}
 	if len(entries) > 2*len(file.used)+keepUnused {
-		maps.DeleteFunc(entries, func(key string, _ []string) bool { return !file.used[key] })
+		maps.DeleteFunc(entries, func(key, _ string) bool { return !file.used[key] })
 	}
 	var text bytes.Buffer
 	for _, key := range sortedKeys(entries) {
-		line := key + "\t" + strings.Join(entries[key], "\t")
-		text.WriteString(checksum(line) + "\t" + line + "\n")
+		text.WriteString(entries[key] + "\n")
 	}
 	return replaceFile(path, text.Bytes())
 }
 
-// readFacts reads a file. One that does not exist is empty.
-func readFacts(path string) (map[string][]string, error) {
-	entries := map[string][]string{}
+// readFacts reads the lines of a file by their keys. A file that does not exist
+// is empty.
+func readFacts(path string) (map[string]string, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return entries, nil
+		return map[string]string{}, nil
 	} else if err != nil {
-		return entries, err
+		return map[string]string{}, err
 	}
+	entries := make(map[string]string, bytes.Count(data, []byte("\n")))
 	for line := range strings.Lines(string(data)) {
-		sum, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		fields := strings.Split(rest, "\t")
-		if len(fields) > 1 && sum == checksum(rest) {
-			entries[fields[0]] = fields[1:]
-		}
+		line = strings.TrimSuffix(line, "\n")
+		_, rest, _ := strings.Cut(line, "\t")
+		key, _, _ := strings.Cut(rest, "\t")
+		entries[key] = line
 	}
 	return entries, nil
+}
+
+// formatLine returns the line of an entry.
+func formatLine(key string, values []string) string {
+	rest := key + "\t" + strings.Join(values, "\t")
+	return checksum(rest) + "\t" + rest
+}
+
+// parseLine returns the values of a line. The last result is false for a line
+// that is damaged, or that is another entry's.
+func parseLine(line, key string) ([]string, bool) {
+	sum, rest, _ := strings.Cut(line, "\t")
+	fields := strings.Split(rest, "\t")
+	if len(fields) < 2 || fields[0] != key || sum != checksum(rest) {
+		return nil, false
+	}
+	return fields[1:], true
 }
 
 // checksum returns what a line begins with.
