@@ -1,0 +1,42 @@
+package ecs_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/regsweep/regsweep/internal/usage"
+	"github.com/regsweep/regsweep/internal/usage/ecs"
+)
+
+func TestOpen(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		config ecs.Config
+		want   []string
+		err    string
+	}{
+		{name: "default", want: []string{"mine"}},
+		{name: "one region", config: ecs.Config{Regions: []string{"eu-west-1"}, Revisions: 1}, want: []string{"mine"}},
+		{name: "two regions", config: ecs.Config{Regions: []string{"eu-west-1", "us-east-1"}}, want: []string{"mine/eu-west-1", "mine/us-east-1"}},
+		{name: "negative", config: ecs.Config{Revisions: -1}, err: "revisions: -1 is less than 1"},
+		{name: "a region twice", config: ecs.Config{Regions: []string{"a", "a"}}, err: "regions: a is named twice"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sources, err := test.config.Open("mine", usage.Env{})
+			if err != nil || test.err != "" {
+				if err == nil || err.Error() != test.err {
+					t.Errorf("error %v, want %q", err, test.err)
+				}
+				return
+			}
+			var got []string
+			for _, s := range sources {
+				got = append(got, s.Name())
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("names (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
