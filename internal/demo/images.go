@@ -104,11 +104,15 @@ func (w *world) function(repo string) {
 	}
 }
 
-// site fills a repository where every push moves one tag, so that the rest is
-// untagged.
+// site fills a repository where every push moves one tag, so that what has no
+// other tag is untagged.
 func (w *world) site(repo string) {
 	for i := range 70 {
-		w.plain(repo, w.commit(), time.Duration(70-i)*3*day, "live")
+		tags := []string{"live"}
+		if i%6 == 0 {
+			tags = append(tags, fmt.Sprintf("edition-%d", i/6))
+		}
+		w.plain(repo, w.commit(), time.Duration(70-i)*3*day, tags...)
 	}
 }
 

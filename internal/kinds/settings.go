@@ -70,7 +70,7 @@ func lambdaSettings() settings {
 	return with(awsSettings(), settings{
 		"versions": {
 			Doc:     "How many of the newest published versions of each function count as in use, or all. Default: all. $LATEST and what an alias routes to are in use in any case.",
-			Pattern: `^(all|[1-9][0-9]*)$`, Want: "all, or how many of the newest versions",
+			Pattern: `^(all|[1-9][0-9]*)$`, Want: "all or a number from 1",
 		},
 	})
 }
@@ -89,5 +89,26 @@ func kubernetesSettings() settings {
 		},
 		"helm":            {Doc: "Read the revisions of Helm releases too, which needs the right to list Secrets. Default: false."},
 		"customResources": {Doc: "Search every custom resource for image references too. Default: false."},
+	}
+}
+
+func snapshotSettings() settings {
+	return settings{
+		"path": {
+			Doc:     "The snapshot: a file, relative to the folder of the configuration, or s3://bucket/key.",
+			Pattern: `^(s3://[^/]+/.+|[^:]*|[^:]*:/?[^/].*)$`, Want: "a file or s3://bucket/key",
+			Required: true,
+		},
+		"maxAge": {Doc: "How old the snapshot may be; an older one counts as unreadable. Default: any age."},
+	}
+}
+
+func commandSettings() settings {
+	return settings{
+		"run": {
+			Doc:  "The program and its arguments, without a shell. A relative path starts from the folder of the configuration; a bare name is looked up in PATH.",
+			Want: "the program and its arguments, such as [./in-use.sh]", Required: true,
+		},
+		"timeout": {Doc: "How long the program may run. Default: 30s."},
 	}
 }

@@ -1,8 +1,10 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -26,8 +28,13 @@ type Options struct {
 	Now image.Time
 }
 
-// shownRoots is how many roots of a repository a table shows without All.
-const shownRoots = 8
+// shownRoots is how many roots of a group a table shows without All: the newest,
+// since those are what nobody wants to lose.
+const shownRoots = 3
+
+// shownRepositories is how many repositories of a registry are shown image by
+// image without All.
+const shownRepositories = 6
 
 // page collects the text and styles it.
 type page struct {
@@ -137,42 +144,85 @@ func (p *page) registry(reg plan.Registry) {
 	if quiet > 0 {
 		p.line("  %s", p.style(fmt.Sprintf("%s with nothing to do", Count(quiet, "repository")), faint))
 	}
+	shown := 0
 	for _, r := range reg.Repositories {
-		p.images(r)
+		if len(r.Images) == 0 {
+			continue
+		}
+		if shown++; p.opts.All || shown <= shownRepositories {
+			p.images(r)
+		}
+	}
+	if rest := shown - shownRepositories; rest > 0 && !p.opts.All {
+		p.line("")
+		p.line("  %s", p.style(fmt.Sprintf("… and the images of %s more (--all lists all, --repository one)", Count(rest, "repository")), faint))
 	}
 }
 
-// images lists roots with what goes or stays with them; a family is one line.
+// group is roots of one repository with the same verdict for the same reasons.
+type group struct {
+	verdict policy.Verdict
+	why     string
+	roots   []*plan.Image
+}
+
+// images lists roots, newest first, under what they have in common; what lives
+// with a root is only counted.
 func (p *page) images(r plan.Repository) {
 	members := map[image.Digest]int{}
-	var roots []*plan.Image
+	index := map[string]int{}
+	var groups []group
 	for i := range r.Images {
 		img := &r.Images[i]
 		if img.Root != img.Digest {
 			members[img.Root]++
 			continue
 		}
-		roots = append(roots, img)
+		g := group{verdict: img.Verdict, why: why(img)}
+		key := g.verdict.String() + g.why
+		at, ok := index[key]
+		if !ok {
+			at = len(groups)
+			index[key] = at
+			groups = append(groups, g)
+		}
+		groups[at].roots = append(groups[at].roots, img)
 	}
-	if len(roots) == 0 {
+	if len(groups) == 0 {
 		return
 	}
+	slices.SortFunc(groups, func(a, b group) int { return cmp.Or(cmp.Compare(a.verdict, b.verdict), cmp.Compare(a.why, b.why)) })
 	p.line("")
 	p.line("  %s", p.style(r.Name, bold))
+	for _, g := range groups {
+		with := 0
+		for _, img := range g.roots {
+			with += members[img.Digest]
+		}
+		what := Count(len(g.roots), "root")
+		if with > 0 {
+			what += fmt.Sprintf(" with %s", Count(with, "member"))
+		}
+		p.line("    %s %s  %s", p.style(g.verdict.String(), verdictStyles[g.verdict]), what, p.style(g.why, faint))
+		p.roots(g.roots, members)
+	}
+}
+
+func (p *page) roots(roots []*plan.Image, members map[image.Digest]int) {
+	slices.SortFunc(roots, func(a, b *plan.Image) int {
+		return cmp.Or(cmp.Compare(b.PushedAt, a.PushedAt), a.Digest.Compare(b.Digest))
+	})
 	shown := roots
 	if !p.opts.All && len(shown) > shownRoots {
 		shown = shown[:shownRoots]
 	}
 	var rows [][]string
 	for _, img := range shown {
-		rows = append(rows, []string{
-			p.style(img.Verdict.String(), verdictStyles[img.Verdict]), name(img) + with(members[img.Digest]),
-			img.Digest.String()[:19], p.age(img.PushedAt), Bytes(img.Size), why(img),
-		})
+		rows = append(rows, []string{name(img) + with(members[img.Digest]), img.Digest.String()[:19], p.age(img.PushedAt), Bytes(img.Size)})
 	}
-	p.table("    ", nil, rows, 3, 4)
+	p.table("      ", nil, rows, 2, 3)
 	if rest := len(roots) - len(shown); rest > 0 {
-		p.line("    %s", p.style(fmt.Sprintf("… and %s more (--all lists all)", Number(rest)), faint))
+		p.line("      %s", p.style(fmt.Sprintf("… and %s older (--all lists all)", Number(rest)), faint))
 	}
 }
 
