@@ -155,7 +155,8 @@ func (s *summary) takeTest(p *pkg, e event) {
 func (s *summary) takePackage(p *pkg, e event) {
 	whole := p.test("").output.String()
 	delete(p.tests, "")
-	if e.Action == "fail" {
+	switch {
+	case e.Action == "fail":
 		// A test that never ended: of a panic, os.Exit, a time limit, a killed process.
 		for _, name := range slices.Sorted(maps.Keys(p.tests)) {
 			t := p.tests[name]
@@ -170,9 +171,9 @@ func (s *summary) takePackage(p *pkg, e event) {
 		}
 		s.say("FAIL  %s (%s)", e.Package, seconds(e.Elapsed))
 		s.quote(whole)
-	} else if p.total() > 0 {
+	case p.total() > 0:
 		s.say("ok    %s (%s, tests: %d)", e.Package, seconds(e.Elapsed), p.total())
-	} else {
+	default:
 		s.say("      %s (no tests)", e.Package)
 	}
 	s.add(p.counts)
