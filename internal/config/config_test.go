@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/kinds"
 	"github.com/regsweep/regsweep/internal/policy"
 )
 
@@ -22,7 +23,7 @@ registries: [{name: prod, ecr: {region: eu-west-1}}]
 
 func parse(t *testing.T, text string, env ...string) *config.Config {
 	t.Helper()
-	cfg, err := config.Parse("regsweep.yaml", []byte(text), lookup(env...), testKinds())
+	cfg, err := config.Parse("regsweep.yaml", []byte(text), lookup(env...), kinds.All())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(file, []byte(head), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(file, lookup(), testKinds())
+	cfg, err := config.Load(file, lookup(), kinds.All())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,11 +227,11 @@ func TestLoad(t *testing.T) {
 		t.Errorf("Dir is %s, want %s", cfg.Dir, dir)
 	}
 
-	_, err = config.Load(filepath.Join(dir, "none.yaml"), lookup(), testKinds())
+	_, err = config.Load(filepath.Join(dir, "none.yaml"), lookup(), kinds.All())
 	if !errors.Is(err, fs.ErrNotExist) || errors.As(err, new(config.Errors)) {
 		t.Errorf("a missing file gives %v", err)
 	}
-	if _, err = config.Load(dir, lookup(), testKinds()); err == nil || errors.As(err, new(config.Errors)) {
+	if _, err = config.Load(dir, lookup(), kinds.All()); err == nil || errors.As(err, new(config.Errors)) {
 		t.Errorf("a folder gives %v", err)
 	}
 
@@ -239,7 +240,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	var errs config.Errors
-	if _, err := config.Load(file, lookup(), testKinds()); !errors.As(err, &errs) || len(errs) != 1 || !strings.Contains(errs[0].Detail, "1 MiB") {
+	if _, err := config.Load(file, lookup(), kinds.All()); !errors.As(err, &errs) || len(errs) != 1 || !strings.Contains(errs[0].Detail, "1 MiB") {
 		t.Errorf("a file of %d bytes gives %v", len(large), err)
 	}
 }
@@ -254,7 +255,7 @@ func TestAliasBomb(t *testing.T) {
 	}
 	for name, text := range map[string]string{"lists": text, "merges": merges} {
 		t.Run(name, func(t *testing.T) {
-			_, err := config.Parse("regsweep.yaml", []byte(text), lookup(), testKinds())
+			_, err := config.Parse("regsweep.yaml", []byte(text), lookup(), kinds.All())
 			if err == nil || !strings.Contains(err.Error(), "with its aliases written out") {
 				t.Errorf("error is %.200v", err)
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/kinds"
 )
 
 // Whatever a file holds, Parse returns a configuration or Errors with
@@ -28,14 +29,14 @@ func FuzzParse(f *testing.F) {
 	}
 	const secret = "(Zq7*secret*Zq7["
 	environment := func(name string) (string, bool) { return secret, name != "UNSET" }
-	kinds := testKinds()
+	all := kinds.All()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		cfg, err := config.Parse("f.yaml", data, environment, kinds)
+		cfg, err := config.Parse("f.yaml", data, environment, all)
 		if err == nil {
 			if cfg.Compiled == nil {
 				t.Error("the policy is not compiled")
 			}
-			again, err := config.Parse("f.yaml", data, environment, kinds)
+			again, err := config.Parse("f.yaml", data, environment, all)
 			if err != nil || again.Hash() != cfg.Hash() {
 				t.Errorf("the second time it is another configuration (%v)", err)
 			}
@@ -45,7 +46,8 @@ func FuzzParse(f *testing.F) {
 		if cfg != nil || !errors.As(err, &errs) || len(errs) == 0 {
 			t.Fatalf("error is %T %v", err, err)
 		}
-		lines := strings.Count(string(data), "\n") + 1
+		// What YAML counts as a line break.
+		lines := strings.Count(strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n").Replace(string(data)), "\n") + 1
 		for _, m := range errs {
 			if m.Line < 1 || m.Column < 1 || m.Line > lines || m.Detail == "" {
 				t.Errorf("no position in a file of %d lines: %v", lines, m)

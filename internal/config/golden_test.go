@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/kinds"
 )
 
 var update = flag.Bool("update", false, "write the expected files of testdata")
@@ -26,7 +27,7 @@ func TestBadFiles(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			data := read(t, file)
-			_, err := config.Parse(filepath.Base(file), data, environment(data), testKinds())
+			_, err := config.Parse(filepath.Base(file), data, environment(data), kinds.All())
 			var errs config.Errors
 			if !errors.As(err, &errs) {
 				t.Fatalf("error is %v, want config.Errors", err)
@@ -49,7 +50,7 @@ func TestGoodFiles(t *testing.T) {
 	for _, file := range glob(t, "testdata/good/*.yaml") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			data := read(t, file)
-			cfg, err := config.Parse(filepath.Base(file), data, environment(data), testKinds())
+			cfg, err := config.Parse(filepath.Base(file), data, environment(data), kinds.All())
 			if err != nil {
 				t.Fatal(err)
 			}

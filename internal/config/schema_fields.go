@@ -16,7 +16,7 @@ type field struct {
 // fields describes the fields by generic path. The fields of the kinds are
 // described with the kinds.
 var fields = map[string]field{
-	"version": {doc: "Version of the format: 1.", change: replace(&jsonschema.Schema{Enum: []any{1}})},
+	"version": {doc: "Version of the format: 1.", change: replace(oneOf(1))},
 
 	"registries":        {doc: "The registries to clean.", change: notEmpty},
 	"registries[].name": {doc: "Name of the registry in plans and for --registry. Default: its kind."},

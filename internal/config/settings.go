@@ -128,11 +128,16 @@ func checkSettings(doc *strict.Document, path string, config any, settings map[s
 		case string:
 			c.setting(at, value, s)
 		case []string:
-			c.notEmpty(at, len(value), "is empty: name at least one, or remove the field")
+			mend := "name at least one, or remove the field"
+			if s.Required {
+				mend = "it is " + s.Want
+			}
+			c.notEmpty(at, len(value), "is empty: "+mend)
 			for i, text := range value {
-				c.setting(strict.Index(at, i), text, s)
-				if s.Unique && slices.Contains(value[:i], text) {
-					c.doc.Wrong(strict.Index(at, i), "%s is named twice", c.doc.Show(strict.Index(at, i)))
+				entry := strict.Index(at, i)
+				c.setting(entry, text, s)
+				if s.Unique && c.said(entry) && slices.Contains(value[:i], text) {
+					c.doc.Wrong(entry, "%s is named twice", c.doc.Show(entry))
 				}
 			}
 		}

@@ -75,7 +75,7 @@ func (d *Document) read(data []byte) bool {
 		return false
 	}
 	// U+FEFF may stand in front of UTF-8.
-	d.lines = strings.Split(strings.TrimPrefix(string(data), "\ufeff"), "\n")
+	d.lines = lineBreak.Split(strings.TrimPrefix(string(data), "\ufeff"), -1)
 
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var first, second yaml.Node
@@ -102,6 +102,10 @@ func (d *Document) read(data []byte) bool {
 	d.root = first.Content[0]
 	return true
 }
+
+// lineBreak is what YAML 1.1 counts as one, so that lines are those of the
+// parser.
+var lineBreak = regexp.MustCompile("\r\n|[\r\n\u0085\u2028\u2029]")
 
 // invalidText finds what no YAML text may have, for which the parser gives no
 // position.
