@@ -81,11 +81,7 @@ func (c *client) classify(verb, resource, namespace string, err error) error {
 	case apierrors.IsUnauthorized(err):
 		return &CredentialsError{Cluster: c.cluster, Err: err}
 	case errors.As(err, &status), errors.Is(err, errNotAList):
-		what := verb + " " + resource
-		if namespace != "" {
-			what += " in namespace " + namespace
-		}
-		return fmt.Errorf("%s: %w", what, err)
+		return fmt.Errorf("%s %s: %w", verb, where(resource, namespace), err)
 	default:
 		return &UnreachableError{Cluster: c.cluster, Reading: []string{resource}, Err: err}
 	}

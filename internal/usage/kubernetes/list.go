@@ -56,6 +56,14 @@ func (r resource) path() []string {
 	return append(p, r.name)
 }
 
+// where is a resource in a namespace, for errors.
+func where(resource, namespace string) string {
+	if namespace == "" {
+		return resource
+	}
+	return resource + " in namespace " + namespace
+}
+
 // list reads a resource page by page. begin is called before the first page,
 // and again whenever the list has to begin anew: what item was given before
 // must be forgotten then. item decodes the next object of the decoder.
@@ -77,7 +85,7 @@ func (c *client) list(ctx context.Context, r resource, begin func(), item func(*
 			next = ""
 			begin()
 		case isExpired(err):
-			return fmt.Errorf("list %s: given up after %d restarts: %w", r, restarts, err)
+			return fmt.Errorf("list %s: given up after %d restarts: %w", where(r.String(), r.namespace), restarts, err)
 		default:
 			if ctx.Err() != nil {
 				return fmt.Errorf("list %s: %w", r, context.Cause(ctx))
