@@ -106,7 +106,11 @@ func (r *reader) listDeployments(ctx context.Context, s *service, found *revisio
 	})
 	for page, err := range pages {
 		if err != nil {
-			if !serviceGone(err) && !s.hasNoDeployments(err) {
+			switch {
+			case serviceGone(err), s.hasNoDeployments(err):
+			case unsupported(err):
+				r.record.Note("the region has no service deployments")
+			default:
 				r.record.Fail("list service deployments", "service "+s.holder, err)
 			}
 			break
@@ -129,15 +133,17 @@ func (r *reader) listDeployments(ctx context.Context, s *service, found *revisio
 	return open
 }
 
+// unsupported reports whether the error says that the region does not know the
+// operation, so that there are no service deployments in it.
+func unsupported(err error) bool {
+	var feature *types.UnsupportedFeatureException
+	return errors.As(err, &feature)
+}
+
 // hasNoDeployments reports whether the error says that the service cannot have
-// service deployments: the region does not know them, or CodeDeploy or another
-// controller deploys the service, by task sets. AWS does not document what it
-// answers for the latter.
+// service deployments, since CodeDeploy or another controller deploys it, by
+// task sets. AWS does not document what it answers then.
 func (s *service) hasNoDeployments(err error) bool {
-	var unsupported *types.UnsupportedFeatureException
-	if errors.As(err, &unsupported) {
-		return true
-	}
 	var invalid *types.InvalidParameterException
 	foreign := s.controller == types.DeploymentControllerTypeCodeDeploy || s.controller == types.DeploymentControllerTypeExternal
 	return foreign && errors.As(err, &invalid)

@@ -51,7 +51,7 @@ func New(t *testing.T) *World {
 	w.Env = usage.Env{
 		AWS: awsapi.NewSession(awsapi.Options{
 			Region:      RegionName,
-			Now:         time.Now, // the limiter's, which waits for real
+			Now:         clock,
 			Credentials: credentials.NewStaticCredentialsProvider(w.Account(embedded.DefaultAccount).AccessKeyID(), "secret", ""),
 			Endpoint:    server.URL,
 			HTTPClient:  server.Client(),
