@@ -15,7 +15,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) registrytest.Fixture {
-		w := newWorld(t)
+		w := newServedWorld(t)
 		repository := func(t *testing.T, name string) *embedded.Repository {
 			t.Helper()
 			repo, ok := w.own().Repository(name)

@@ -105,18 +105,19 @@ func TestFaultAtEveryCall(t *testing.T) {
 	want := read(t, w.reader(t, Config{}, ""), "apps/web", false)
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
-			for n := range 5 { // two pages and three batches
-				synctest.Test(t, func(t *testing.T) {
-					w := newBubble()
-					fillForFaults(w)
-					r := w.reader(t, Config{Account: ownAccount}, "")
+			synctest.Test(t, func(t *testing.T) {
+				w := newBubble()
+				fillForFaults(w)
+				for n := range 5 { // two pages and three batches
+					w.ResetStats()
 					w.SetFaults(embedded.FaultAt(n+1, fault))
+					r := w.reader(t, Config{Account: ownAccount}, "")
 					got, err := r.Read(t.Context(), image.Repository{Name: "apps/web"}, false)
 					if err != nil {
 						if got != nil {
 							t.Errorf("call %d: contents besides the error %v", n+1, err)
 						}
-						return
+						continue
 					}
 					if diff := cmp.Diff(digests(want), digests(got)); diff != "" {
 						t.Errorf("call %d: images (-want +got):\n%s", n+1, diff)
@@ -124,8 +125,8 @@ func TestFaultAtEveryCall(t *testing.T) {
 					if diff := cmp.Diff(want.Manifests, got.Manifests); diff != "" || len(got.Unreadable) > 0 {
 						t.Errorf("call %d: unreadable: %v; manifests (-want +got):\n%s", n+1, got.Unreadable, diff)
 					}
-				})
-			}
+				}
+			})
 		})
 	}
 }

@@ -2,7 +2,6 @@ package ecr
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -86,13 +85,4 @@ func BenchmarkSortByDigest(b *testing.B) {
 		sortByDigest(work)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/image")
-}
-
-// heapAfterGC returns the bytes of live objects.
-func heapAfterGC() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }

@@ -3,6 +3,7 @@ package ecr
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,6 +107,37 @@ func TestListsBeforeReading(t *testing.T) {
 		if n := strings.Count(body, `"imageDigest"`); n > maxBatch || strings.Contains(body, `"imageTag"`) {
 			t.Errorf("BatchGetImage asks for %d digests: %s", n, body)
 		}
+	}
+}
+
+// TestTagMovesBetweenPages moves a tag to an image of the second page after the
+// first page, with the image that had it, was read.
+func TestTagMovesBetweenPages(t *testing.T) {
+	w := newWorld(t)
+	repo := w.own().MustCreateRepository("apps/web", embedded.RepositoryOptions{})
+	byDigest := map[string]embedded.Manifest{}
+	for n := range pageSize + 1 {
+		m := plain(fmt.Sprint(n))
+		byDigest[push(repo, m, fmt.Sprintf("build-%d", n))] = m
+	}
+	sorted := slices.Sorted(maps.Keys(byDigest)) // as the account lists them
+	first, last := sorted[0], sorted[len(sorted)-1]
+	push(repo, byDigest[first], "latest")
+	pages := 0
+	w.SetFaults(func(_ int, _, operation string) embedded.Fault {
+		if operation == "DescribeImages" {
+			if pages++; pages == 2 {
+				push(repo, byDigest[last], "latest")
+			}
+		}
+		return embedded.Fault{}
+	})
+	got := read(t, w.reader(t, Config{}, ""), "apps/web", false)
+	if tags := got.Images[at(t, got, first)].Tags; slices.Contains(tags, "latest") || len(tags) != 1 {
+		t.Errorf("the image that lost the tag has %q", tags)
+	}
+	if tags := got.Images[at(t, got, last)].Tags; !slices.Contains(tags, "latest") || len(tags) != 2 {
+		t.Errorf("the image that got the tag has %q", tags)
 	}
 }
 
