@@ -103,6 +103,7 @@ func (s *ECSService) deploy(d *taskDefinition, outcome DeploymentOutcome) {
 	s.history = append(s.history, deployment)
 
 	switch outcome {
+	case DeploymentStopped:
 	case DeploymentInProgress:
 		deployment.finished = time.Time{}
 		if len(s.rollouts) > 0 {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/regsweep/regsweep/internal/embedded"
 	"github.com/regsweep/regsweep/internal/usage"
 	"github.com/regsweep/regsweep/internal/usage/ecs"
 )
@@ -38,5 +39,41 @@ func TestOpen(t *testing.T) {
 				t.Errorf("names (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestRegionsAndRoles: each source reads its region, as the role.
+func TestRegionsAndRoles(t *testing.T) {
+	w := newWorld(t)
+	const other = "444455556666"
+	w.ecs.RegisterTaskDefinition("home", "home:1")
+	for _, region := range []string{"eu-west-1", "us-east-1"} {
+		ecs := w.Account(other).Region(region).ECS()
+		ecs.RegisterTaskDefinition("other", region+":1")
+		d := ecs.RegisterTaskDefinition("other", region+":2")
+		cluster := embedded.Must(ecs.CreateCluster("other"))
+		embedded.Must(cluster.CreateService(embedded.ECSServiceOptions{Name: "web", TaskDefinition: d}))
+		w.Name(embedded.Digest([]byte("image "+region+":2")), "<"+region+">")
+	}
+	config := ecs.Config{
+		Regions: []string{"eu-west-1", "us-east-1"}, AssumeRole: "arn:aws:iam::" + other + ":role/reader", Revisions: 1,
+	}
+	sources, err := config.Open("ecs", w.Env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, region := range config.Regions {
+		found, err := sources[i].Collect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"other/web declared " + region + ":2",
+			"other/web declared " + region + ":2 " + region + "@<" + region + ">",
+			"task-definition/other:2 declared " + region + ":2",
+		}
+		if diff := cmp.Diff(want, w.Lines(found)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", region, diff)
+		}
 	}
 }
