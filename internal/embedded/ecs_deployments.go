@@ -25,6 +25,10 @@ const (
 // service history using Amazon ECS service deployments").
 const historyFor = 90 * 24 * time.Hour
 
+// describableSince is when ECS began to keep what it describes: older service
+// revisions are MISSING (API reference, DescribeServiceRevisions).
+var describableSince = time.Date(2024, time.October, 25, 0, 0, 0, 0, time.UTC)
+
 // serviceRevision is what was or is being deployed.
 type serviceRevision struct {
 	arn        string
@@ -138,6 +142,9 @@ func (s *ECSService) roll(d *taskDefinition, state string, now time.Time) {
 	s.rollouts = append([]rollout{first}, s.rollouts...)
 }
 
+// old reports whether ECS does not describe the revision any more.
+func (r *serviceRevision) old() bool { return r.created.Before(describableSince) }
+
 // summaryOutput is ServiceRevisionSummary in the service model.
 type summaryOutput struct {
 	ARN string `json:"arn"`
@@ -223,7 +230,7 @@ func listServiceDeployments(c *Call, in *listServiceDeploymentsInput) (any, erro
 	begun := key == ""
 	for _, d := range slices.Backward(s.history) { // newest first
 		begun = begun || d.arn == key
-		if !begun || c.Now.Sub(d.created) > historyFor || len(in.Status) > 0 && !slices.Contains(in.Status, string(d.status)) {
+		if !begun || c.Now.Sub(d.created) > historyFor || d.target.old() || len(in.Status) > 0 && !slices.Contains(in.Status, string(d.status)) {
 			continue
 		}
 		if len(out.ServiceDeployments) == size {
@@ -255,11 +262,17 @@ func describeServiceDeployments(c *Call, in *describeServiceDeploymentsInput) (a
 	state.mu.Lock()
 	defer state.mu.Unlock()
 	for _, arn := range in.ServiceDeploymentARNs {
-		if d := state.deployments[arn]; d != nil {
-			out.ServiceDeployments = append(out.ServiceDeployments, d.describe())
-		} else {
+		d := state.deployments[arn]
+		if d == nil {
 			out.Failures = append(out.Failures, missing(arn))
+			continue
 		}
+		// The failure of a deployment names its revision.
+		if old := slices.IndexFunc(d.source, (*serviceRevision).old); old >= 0 {
+			out.Failures = append(out.Failures, missing(d.source[old].arn))
+			continue
+		}
+		out.ServiceDeployments = append(out.ServiceDeployments, d.describe())
 	}
 	return out, nil
 }
@@ -298,7 +311,7 @@ func describeServiceRevisions(c *Call, in *describeServiceRevisionsInput) (any, 
 	defer state.mu.Unlock()
 	for _, arn := range in.ServiceRevisionARNs {
 		revision := state.revisions[arn]
-		if revision == nil {
+		if revision == nil || revision.old() {
 			out.Failures = append(out.Failures, missing(arn))
 			continue
 		}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/image"
-	"github.com/regsweep/regsweep/internal/usage"
 	"github.com/regsweep/regsweep/internal/usage/awsusage"
 )
 
@@ -123,8 +122,12 @@ func (r *reader) resolveDefinitions(ctx context.Context) {
 // seeDefinition records the images of a task definition for each holder.
 func (r *reader) seeDefinition(holders []naming, images []string) {
 	for _, key := range holders {
+		digest := ""
+		if r.unpinned[key.holder] {
+			digest = unknownDigest
+		}
 		for _, reference := range images {
-			r.record.See(usage.Observation{Holder: key.holder, State: r.named[key], Asked: reference})
+			r.pin(key.holder, r.named[key], reference, digest)
 		}
 	}
 }

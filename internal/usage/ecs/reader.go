@@ -31,6 +31,10 @@ const (
 // or not any more: it went away since it was listed.
 const missing = "MISSING"
 
+// unknownDigest stands for a digest that somebody uses and that nobody tells. It
+// is of no known algorithm, so that it may be any image of the repository.
+const unknownDigest = "unknown:digest"
+
 // reader is one reading of a region. It goes in steps, each of which makes its
 // calls in parallel, and every step works with what the ones before it found.
 type reader struct {
@@ -44,6 +48,8 @@ type reader struct {
 
 	mu    sync.Mutex
 	named map[naming]image.State
+	// unpinned are the holders of services whose digests are not known.
+	unpinned map[string]bool
 }
 
 // naming is a holder that names a task definition.

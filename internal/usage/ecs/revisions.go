@@ -69,7 +69,29 @@ func (r *reader) describeRevisions(ctx context.Context, part []item, byARN map[s
 		}
 	}
 	r.checkFailures("describe service revisions", arns, described, out.Failures)
+	for _, failure := range out.Failures {
+		if rev := byARN[aws.ToString(failure.Arn)]; rev != nil && aws.ToString(failure.Reason) == missing {
+			r.unpin(rev)
+		}
+	}
 	return nil
+}
+
+// unpin deals with a revision that AWS does not describe: one that was created
+// before 25 October 2024 (API reference, DescribeServiceRevisions). If a service
+// has it now, and has no task that shows its digests, then what the service
+// would start is not known, and any image of its repositories can be it.
+func (r *reader) unpin(rev *revision) {
+	if !rev.service.idle || !slices.Contains(rev.service.current, rev.arn) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unpinned == nil {
+		r.unpinned = map[string]bool{}
+	}
+	r.unpinned[rev.service.holder] = true
+	r.record.Note("service %s was deployed so long ago that AWS does not tell its digests: all images of its repositories are kept until it is deployed again", rev.service.holder)
 }
 
 // item is an ARN that belongs to a service.

@@ -21,6 +21,8 @@ type service struct {
 	controller types.DeploymentControllerType
 	// current are the service revisions that the service has now.
 	current []string
+	// idle says that no task shows the digests of the current revisions.
+	idle bool
 }
 
 // readServices reads the services of all clusters, and what they are and were
@@ -74,7 +76,7 @@ func (r *reader) describeServices(ctx context.Context, b batch) []service {
 	for _, s := range out.Services {
 		arn := aws.ToString(s.ServiceArn)
 		described = append(described, arn)
-		found := service{cluster: b.cluster, arn: arn, holder: awsusage.LastPart(b.cluster) + "/" + awsusage.LastPart(arn)}
+		found := service{cluster: b.cluster, arn: arn, holder: awsusage.LastPart(b.cluster) + "/" + awsusage.LastPart(arn), idle: s.RunningCount == 0}
 		if s.DeploymentController != nil {
 			found.controller = s.DeploymentController.Type
 		}

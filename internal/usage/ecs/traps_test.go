@@ -310,3 +310,45 @@ func TestForgottenDefinitionInUse(t *testing.T) {
 		t.Errorf("error %v, want one about the task definition", err)
 	}
 }
+
+// TestOldRevision: AWS does not describe revisions from before 25 October 2024.
+// Where no task shows what such a service runs, its repositories are kept.
+func TestOldRevision(t *testing.T) {
+	w := newWorld(t)
+	const long = 2 * 365 * 24 * time.Hour
+	w.Advance(-long)
+	idle := w.ecs.RegisterTaskDefinition("idle", w.Push("idle", "1", "idle"))
+	busy := w.ecs.RegisterTaskDefinition("busy", w.Push("busy", "1", "busy"))
+	deployed := w.ecs.RegisterTaskDefinition("new", w.Push("deployed", "1", "deployed"))
+	w.service("idle", idle, 0)
+	w.service("busy", busy, 1)
+	s := w.service("deployed", deployed, 0)
+	w.Advance(long)
+	check(s.Deploy(deployed, embedded.DeploymentSuccessful))
+	for _, d := range []string{idle, busy, deployed} {
+		w.retire(d)
+	}
+	found, err := w.Collect(ecs.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, line := range w.Lines(found) {
+		if !strings.Contains(line, " running ") && !strings.HasPrefix(line, "task-definition/") {
+			got = append(got, line)
+		}
+	}
+	want := []string{
+		"prod/busy declared busy:1",
+		"prod/deployed declared deployed:1",
+		"prod/deployed declared deployed:1 deployed@<deployed>",
+		"prod/idle declared idle:1 idle@unknown:digest",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("uses (-want +got):\n%s", diff)
+	}
+	notes := []string{"service prod/idle was deployed so long ago that AWS does not tell its digests: all images of its repositories are kept until it is deployed again"}
+	if diff := cmp.Diff(notes, found.Notes); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+}
