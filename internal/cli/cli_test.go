@@ -190,7 +190,8 @@ func (a *account) images(ts *testscript.TestScript, args []string) error {
 	}
 	var lines []string
 	for _, img := range r.Images() {
-		lines = append(lines, strings.TrimSpace(byDigest[img.Digest]+" "+strings.Join(img.Tags, " ")))
+		tags := digestTag.ReplaceAllString(strings.Join(img.Tags, " "), "sha256-DIGEST")
+		lines = append(lines, strings.TrimSpace(byDigest[img.Digest]+" "+tags))
 	}
 	slices.Sort(lines)
 	_, err := fmt.Fprintln(ts.Stdout(), strings.Join(lines, "\n"))
@@ -205,6 +206,9 @@ func (a *account) calls(ts *testscript.TestScript, args []string) error {
 	a.srv.ResetStats()
 	return nil
 }
+
+// digestTag is the name of a tag that attaches an artifact.
+var digestTag = regexp.MustCompile(`sha256-[0-9a-f]{64}`)
 
 // What differs from run to run in an output.
 var varying = []struct {

@@ -17,7 +17,6 @@ import (
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/demo"
-	"github.com/regsweep/regsweep/internal/embedded"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/render"
 )
@@ -71,8 +70,8 @@ func (d *demonstration) start(address string) error {
 	if err != nil {
 		return usageError("--serve: %w", err)
 	}
-	srv := embedded.New(embedded.Options{Clock: d.world.Now})
-	d.account = demo.Fill(srv, d.world.Now())
+	srv, account := demo.New(d.world.Now)
+	d.account = account
 	d.url = "http://" + listener.Addr().String()
 	d.http = &http.Server{Handler: srv, ReadHeaderTimeout: 10 * time.Second}
 	d.done = make(chan error, 1)

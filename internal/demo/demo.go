@@ -6,6 +6,7 @@ package demo
 import (
 	_ "embed"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/embedded"
@@ -52,6 +53,13 @@ type world struct {
 
 // held is one use that the cluster reports.
 type held struct{ state, reference, holder string }
+
+// New returns an embedded AWS account with the world in it. Its images are as
+// old as they should be at the time of the clock, which the account goes by.
+func New(clock func() time.Time) (http.Handler, World) {
+	srv := embedded.New(embedded.Options{Clock: clock})
+	return srv, Fill(srv, clock())
+}
 
 // Fill fills the account of the server. The same now gives the same world.
 func Fill(srv *embedded.Server, now time.Time) World {
