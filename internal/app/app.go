@@ -99,6 +99,9 @@ func (a *App) learn(ctx context.Context) (*known, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, warning := range result.Warnings {
+		a.Log.Warn("memory of earlier runs", "error", warning)
+	}
 	k := &known{any: len(result.Gaps) > 0}
 	for _, s := range result.Snapshot.Sources {
 		k.sources = append(k.sources, plan.Source{Name: s.Name, Uses: s.Uses, Status: string(s.Status), Detail: s.Detail})

@@ -71,7 +71,26 @@ func (a *App) judgeAll(ctx context.Context, usageKnown <-chan *known, out *Outco
 	if err != nil {
 		return nil, err
 	}
+	out.Plan.Warnings = append(out.Plan.Warnings, a.unplaced(k, lists)...)
 	return k, a.collect(lists, results, out)
+}
+
+// unplaced warns of uses of repositories that are not there. A run over a part
+// of the repositories cannot tell.
+func (a *App) unplaced(k *known, lists [][]image.Repository) (warnings []string) {
+	if a.Filtered {
+		return nil
+	}
+	there := map[[2]string]bool{}
+	for _, list := range lists {
+		for _, r := range list {
+			there[[2]string{r.Registry, r.Name}] = true
+		}
+	}
+	for _, u := range k.uses.Unplaced(func(registry, repository string) bool { return there[[2]string{registry, repository}] }) {
+		warnings = append(warnings, fmt.Sprintf("%s is in use by %s, and its repository is not there", u.Reference, u.Holder))
+	}
+	return warnings
 }
 
 // judge reads and judges one repository. The error ends the run; what concerns

@@ -89,6 +89,30 @@ func (u *Uses) NeedManifests(registry, repository string) bool {
 	return r != nil && len(r.byID) > 0
 }
 
+// Unplaced returns the uses that name a repository of a configured registry
+// which exists says is not there, by registry and repository.
+func (u *Uses) Unplaced(exists func(registry, repository string) bool) []image.Use {
+	var at []int32
+	for key, r := range u.byRepo {
+		if exists(key.registry, key.repository) {
+			continue
+		}
+		at = append(at, r.whole...)
+		at = append(at, r.pinned...)
+		for _, uses := range r.byTag {
+			at = append(at, uses...)
+		}
+		for _, uses := range r.byID {
+			at = append(at, uses...)
+		}
+	}
+	list := []image.Use{}
+	for _, use := range sortedUnique(at) {
+		list = append(list, u.all[use])
+	}
+	return list
+}
+
 // resolved are the uses of one repository.
 type resolved struct {
 	// byImage holds positions in Uses.all by position of the image.
