@@ -1,5 +1,12 @@
 package awsapi
 
+import (
+	"errors"
+	"fmt"
+
+	"github.com/aws/smithy-go"
+)
+
 // DeniedError is a call that the caller may not make.
 type DeniedError struct {
 	// Action is the IAM action that is missing, such as "ecr:DescribeImages".
@@ -10,16 +17,58 @@ type DeniedError struct {
 	Principal string
 	// Err is the SDK's error.
 	Err error
+
+	// reason is why, in AWS's words, or "".
+	reason string
 }
 
+// Error says which permission is missing, whose and where.
+func (e *DeniedError) Error() string {
+	who := e.Principal
+	if who == "" {
+		who = "the caller"
+	}
+	text := fmt.Sprintf("%s may not call %s", who, e.Action)
+	if e.Resource != "" {
+		text += " on " + e.Resource
+	}
+	text += e.reason + ": allow the IAM action " + e.Action
+	if e.Principal == "" && e.Err != nil {
+		text += ": " + e.Err.Error() // AWS's own words are not yet in it
+	}
+	return text
+}
+
+// Unwrap returns the SDK's error.
+func (e *DeniedError) Unwrap() error { return e.Err }
+
 // CredentialsError is a call that could not be made for want of credentials
-// that AWS accepts.
+// that AWS accepts. It concerns every call to the same target.
 type CredentialsError struct {
 	// Expired says that there were credentials, and that their time is over.
 	Expired bool
 	// Err is the SDK's error.
 	Err error
 }
+
+// Error says what to do about the credentials.
+func (e *CredentialsError) Error() string {
+	var api smithy.APIError
+	hint := "there are no usable AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the pod, task or instance a role"
+	switch {
+	case e.Expired:
+		hint = "the AWS credentials have expired: renew them, for example by `aws sso login` or `aws login`"
+	case errors.As(e.Err, &api):
+		hint = "AWS does not accept the credentials: check the keys, the clock of this machine, and that the account has the region enabled"
+	}
+	if e.Err == nil {
+		return hint
+	}
+	return hint + ": " + e.Err.Error()
+}
+
+// Unwrap returns the SDK's error.
+func (e *CredentialsError) Unwrap() error { return e.Err }
 
 // ThrottledError is a call that AWS refused for its rate until no attempt was
 // left.
@@ -30,20 +79,14 @@ type ThrottledError struct {
 	Err error
 }
 
-// Error says which permission is missing and where.
-func (e *DeniedError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the SDK's error.
-func (e *DeniedError) Unwrap() error { return e.Err }
-
-// Error says what to do about the credentials.
-func (e *CredentialsError) Error() string { return e.Err.Error() }
-
-// Unwrap returns the SDK's error.
-func (e *CredentialsError) Unwrap() error { return e.Err }
-
-// Error names the call.
-func (e *ThrottledError) Error() string { return e.Err.Error() }
+// Error names the call, and what can be done.
+func (e *ThrottledError) Error() string {
+	text := fmt.Sprintf("AWS went on throttling %s, so others use up its quota: try again later, or have the quota raised", e.Action)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
 
 // Unwrap returns the SDK's error.
 func (e *ThrottledError) Unwrap() error { return e.Err }

@@ -1,0 +1,76 @@
+package awsapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// errNoAnswer is HTTP 200 with a body that says nothing.
+var errNoAnswer = errors.New("AWS answered 200 without a document")
+
+// wholeBody is the middleware that keeps an answer without content from being
+// read as a success with nothing in it. The SDK takes an empty body, and JSON
+// that is no object, for an answer in which every field is absent: for a list
+// that would be "there is nothing".
+type wholeBody struct{}
+
+// ID names the middleware.
+func (wholeBody) ID() string { return "RegsweepWholeBody" }
+
+// HandleDeserialize looks at the beginning of the answer.
+func (wholeBody) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
+) {
+	out, metadata, err = next.HandleDeserialize(ctx, in)
+	response, ok := out.RawResponse.(*smithyhttp.Response)
+	if err != nil || !ok || response.StatusCode != http.StatusOK {
+		return out, metadata, err
+	}
+	seen, err := toFirst(response.Body)
+	if err != nil {
+		return out, metadata, &smithy.DeserializationError{Err: err}
+	}
+	first := seen[len(seen)-1]
+	if first != '{' && strings.Contains(response.Header.Get("Content-Type"), "json") {
+		return out, metadata, &smithy.DeserializationError{Err: fmt.Errorf("%w: the JSON begins with %q", errNoAnswer, first)}
+	}
+	response.Body = &joined{io.MultiReader(bytes.NewReader(seen), response.Body), response.Body}
+	return out, metadata, nil
+}
+
+// joined reads from one and closes the other.
+type joined struct {
+	io.Reader
+	io.Closer
+}
+
+// toFirst reads up to the first byte that is no space, and returns what it
+// read.
+func toFirst(body io.Reader) ([]byte, error) {
+	var seen []byte
+	for {
+		var b [1]byte
+		if _, err := io.ReadFull(body, b[:]); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil, errNoAnswer
+			}
+			return nil, err
+		}
+		seen = append(seen, b[0])
+		if !strings.ContainsRune(" \t\r\n", rune(b[0])) {
+			return seen, nil
+		}
+		if len(seen) == 4096 {
+			return nil, fmt.Errorf("%w: it begins with %d spaces", errNoAnswer, len(seen))
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package awsapi
+
+import (
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+)
+
+// timeouts bound the steps of an attempt. There is none for a whole attempt: a
+// page of 1,000 images may take long on a slow line, as long as it comes.
+type timeouts struct {
+	// dial is for a TCP connection, and tls for its handshake.
+	dial, tls time.Duration
+	// silence is how long an answer may not begin, or not go on.
+	silence time.Duration
+	// idle is when an unused connection is closed. It is less than silence, or
+	// the silence of an idle connection would end the next call.
+	idle time.Duration
+}
+
+// defaultTimeouts ends a call to a server that hangs after 20 s, as an error
+// after which the call is repeated.
+func defaultTimeouts() timeouts {
+	return timeouts{dial: 5 * time.Second, tls: 10 * time.Second, silence: 20 * time.Second, idle: 10 * time.Second}
+}
+
+// client returns a client that all services of a session share. base may hold
+// the certificates of AWS_CA_BUNDLE.
+func (t timeouts) client(base *awshttp.BuildableClient) aws.HTTPClient {
+	return base.
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = t.dial }).
+		WithTransportOptions(func(tr *http.Transport) {
+			tr.TLSHandshakeTimeout = t.tls
+			tr.ResponseHeaderTimeout = t.silence
+			tr.IdleConnTimeout = t.idle
+			tr.MaxIdleConns = 0 // no bound over all hosts
+			tr.MaxIdleConnsPerHost = 4 * maxInFlight
+			tr.MaxConnsPerHost = 0
+		}).
+		WithReadTimeout(t.silence).
+		Freeze() // or the SDK gives each service a copy with its own connections
+}
