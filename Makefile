@@ -6,6 +6,7 @@ SHELL := /usr/bin/env bash
 .NOTPARALLEL: # two cores; each step uses them all
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+VERSION_VAR := github.com/regsweep/regsweep/internal/cli.version
 
 .PHONY: help
 help: ## List the targets.
@@ -13,7 +14,7 @@ help: ## List the targets.
 
 .PHONY: build
 build: ## Build bin/regsweep: static, reproducible, with its version in it.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/regsweep ./cmd/regsweep
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X $(VERSION_VAR)=$(VERSION)' -o bin/regsweep ./cmd/regsweep
 
 # The fastest checks first. What a machine lacks is built or installed on the way.
 .PHONY: test

@@ -17,7 +17,7 @@ import (
 // Planning has nothing to delete with because internal/registry, where the
 // Writer is, stands above internal/plan.
 var order = [][]string{
-	{"cmd/...", "scripts/..."},
+	{"cmd/...", "scripts/...", "internal/bench"},
 	{"internal/cli"},
 	{"internal/demo"},
 	{"internal/app"},
@@ -32,7 +32,7 @@ var order = [][]string{
 	{"internal/usage"},
 	{"internal/registry"},
 	// Libraries: each could be a module of its own.
-	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/kubetest", "internal/layers", "internal/manifests"},
+	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/layers", "internal/manifests", "internal/oracle"},
 	// The pure middle.
 	{"internal/plan"},
 	{"internal/policy"},
@@ -52,14 +52,16 @@ var impure = []string{
 	"crypto/rand", "math/rand/...", "testing/...",
 }
 
-// onlyFor is the packages that few may import, with those few. Tests may import
-// them all.
+// alone is the packages that import nothing of this module. What checks the
+// rest (the embedded account, the oracle) shares no mistake with it.
+var alone = []string{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/layers", "internal/oracle"}
+
+// onlyFor is the packages that few may import, with those few. Tests and what
+// serves them may import them all.
 var onlyFor = map[string][]string{
 	// The embedded AWS account is no part of the product but for the demo.
-	"internal/embedded":               {"internal/demo", "internal/usage/awsusage/awstest"},
-	"internal/kubetest":               nil,
-	"internal/registry/registrytest":  nil,
-	"internal/usage/awsusage/awstest": nil,
+	"internal/embedded": {"internal/bench", "internal/demo"},
+	"internal/oracle":   nil,
 }
 
 // Package is what the check needs to know of a package.
@@ -74,38 +76,57 @@ type Package struct {
 // line for each mistake, in the packages' order.
 func Check(module string, packages []Package) []string {
 	var wrong []string
-	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	for _, p := range packages {
 		name, _ := within(module, p.Path)
-		layer, ok := layerOf(name)
-		if !ok {
-			say("%s: has no layer: give it one in internal/layers", name)
+		if forTests(name) {
 			continue
 		}
-		isPure := slices.Contains(pure, name)
+		if _, ok := layerOf(name); !ok {
+			wrong = append(wrong, name+": has no layer: give it one in internal/layers")
+			continue
+		}
 		for _, path := range p.Imports {
+			var why string
 			imported, ours := within(module, path)
-			if !ours {
-				if isPure && matchesAny(impure, path) {
-					say("%s: imports %s: it does no input or output", name, path)
-				}
-				continue
+			if ours {
+				why = whyNot(name, imported)
+			} else if slices.Contains(pure, name) && matchesAny(impure, path) {
+				why = "it does no input or output"
 			}
-			below, ok := layerOf(imported)
-			switch {
-			case !ok: // said of that package
-			case below < layer:
-				say("%s: imports %s, which is of a higher layer", name, imported)
-			case below == layer && !nested(name, imported):
-				say("%s: imports %s, which is of the same layer", name, imported)
-			}
-			if few, limited := onlyFor[imported]; limited && !slices.Contains(few, name) {
-				say("%s: imports %s, which only %s may", name, imported, strings.Join(append(few, "tests"), " and "))
+			if why != "" {
+				wrong = append(wrong, fmt.Sprintf("%s: imports %s: %s", name, imported, why))
 			}
 		}
 	}
 	return wrong
 }
+
+// whyNot says why one package of the module must not import another, or "".
+func whyNot(name, imported string) string {
+	if forTests(imported) {
+		return "only tests may"
+	}
+	if slices.Contains(alone, name) {
+		return "it imports nothing of this module"
+	}
+	if few, limited := onlyFor[imported]; limited && !slices.Contains(few, name) {
+		return "only " + strings.Join(append([]string{"tests"}, few...), " and ") + " may"
+	}
+	layer, _ := layerOf(name)
+	below, known := layerOf(imported)
+	switch {
+	case !known: // said of that package
+	case below < layer:
+		return "that is of a higher layer"
+	case below == layer && !nested(name, imported):
+		return "that is of the same layer"
+	}
+	return ""
+}
+
+// forTests says whether a package serves tests, by its name as in net/http/httptest.
+// Such packages may import what they like, and only tests may import them.
+func forTests(name string) bool { return strings.HasSuffix(name, "test") }
 
 // within returns the name of a package in its module.
 func within(module, path string) (name string, ok bool) {
