@@ -11,8 +11,9 @@ import (
 	"github.com/regsweep/regsweep/internal/kinds"
 )
 
-// Whatever a file holds, Parse returns a configuration or Errors with
-// positions in the file, and never shows what the environment holds.
+// Whatever a file holds, Parse returns a configuration, which the schema accepts
+// too, or Errors with positions in the file, and never shows what the
+// environment holds.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml"} {
 		files, err := filepath.Glob(pattern)
@@ -30,6 +31,7 @@ func FuzzParse(f *testing.F) {
 	const secret = "(Zq7*secret*Zq7["
 	environment := func(name string) (string, bool) { return secret, name != "UNSET" }
 	all := kinds.All()
+	schema := compileSchema(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		cfg, err := config.Parse("f.yaml", data, environment, all)
 		if err == nil {
@@ -39,6 +41,11 @@ func FuzzParse(f *testing.F) {
 			again, err := config.Parse("f.yaml", data, environment, all)
 			if err != nil || again.Hash() != cfg.Hash() {
 				t.Errorf("the second time it is another configuration (%v)", err)
+			}
+			if doc, ok := document(data); ok {
+				if err := schema.Validate(doc); err != nil {
+					t.Errorf("the schema refuses what is right: %v", err)
+				}
 			}
 			return
 		}

@@ -18,7 +18,8 @@ func (c *Config) Hash() string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Canonical returns the effective configuration as JSON with sorted keys.
+// Canonical returns the effective configuration as JSON with sorted keys. It has
+// the values from the environment in it, so it is not for showing.
 func (c *Config) Canonical() []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
