@@ -1,0 +1,152 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/regsweep/regsweep/internal/awsapi"
+	. "github.com/regsweep/regsweep/internal/graph/graphtest"
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/registry"
+)
+
+// recorder is a registry.Writer that remembers its calls and fails as told.
+type recorder struct {
+	batch  int
+	calls  [][]image.Digest
+	images map[image.Digest]error // what each image answers, else deleted
+	whole  map[int]error          // what the call of this number answers
+}
+
+func (r *recorder) MaxBatch() int { return r.batch }
+
+func (r *recorder) Delete(_ context.Context, _ string, digests []image.Digest) ([]error, error) {
+	r.calls = append(r.calls, slices.Clone(digests))
+	if err := r.whole[len(r.calls)]; err != nil {
+		return nil, err
+	}
+	results := make([]error, len(digests))
+	for i, d := range digests {
+		results[i] = r.images[d]
+	}
+	return results, nil
+}
+
+func (r *recorder) Archive(_ context.Context, _ string, d image.Digest) error {
+	r.calls = append(r.calls, []image.Digest{d})
+	return r.images[d]
+}
+
+// sweepAll runs a sweep over a repository of which no rule keeps anything.
+func sweepAll(t *testing.T, repo *Repository, w registry.Writer, action policy.Action) (*plan.RepositoryReport, error) {
+	t.Helper()
+	p, problems := policy.Compile(policy.Spec{Rules: []policy.Rule{{Action: action}, {Orphans: true}}, Limits: policy.Limits{MaxShare: 1}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	uses, err := policy.NewUses(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := repo.Graph()
+	judged := plan.Judge(g, p.Evaluate(policy.Input{Graph: g, Now: Now, Uses: uses}), p.Limits())
+	report := &plan.RepositoryReport{}
+	s := sweep{writer: w, judged: judged, report: report, gone: make([]bool, len(g.Images))}
+	return report, s.run(t.Context())
+}
+
+// waveOf returns in which call an image was asked to be deleted, from 1.
+func waveOf(w *recorder, name string) int {
+	return slices.IndexFunc(w.calls, func(c []image.Digest) bool { return slices.Contains(c, D(name)) }) + 1
+}
+
+func TestSweepDeletesWhatListsBeforeWhatIsListed(t *testing.T) {
+	repo := New("r").Add("outer", Lists("inner")).Add("inner", Lists("x", "y")).Add("other", Lists("x")).Add("x").Add("y").
+		Add("sbom", Subject("x")).Add("plain")
+	w := &recorder{batch: 100}
+	report, err := sweepAll(t, repo, w, policy.Delete)
+	if err != nil || report.Deleted != 7 || len(report.Failures) > 0 {
+		t.Fatalf("deleted %d, failures %v, error %v", report.Deleted, report.Failures, err)
+	}
+	for _, edge := range [][2]string{{"outer", "inner"}, {"inner", "x"}, {"inner", "y"}, {"other", "x"}, {"x", "sbom"}} {
+		if a, b := waveOf(w, edge[0]), waveOf(w, edge[1]); a >= b {
+			t.Errorf("%s was deleted in call %d and %s in call %d: it must be earlier", edge[0], a, edge[1], b)
+		}
+	}
+}
+
+func TestSweepFillsBatches(t *testing.T) {
+	repo := New("r")
+	for i := range 250 {
+		repo.Add(fmt.Sprint(i))
+	}
+	w := &recorder{batch: 100}
+	if _, err := sweepAll(t, repo, w, policy.Delete); err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int
+	for _, c := range w.calls {
+		sizes = append(sizes, len(c))
+	}
+	if diff := cmp.Diff([]int{100, 100, 50}, sizes); diff != "" {
+		t.Errorf("sizes of batches (-want +got):\n%s", diff)
+	}
+}
+
+func TestSweepLeavesWhatBelongsToAnImageThatStays(t *testing.T) {
+	repo := func() *Repository {
+		return New("r").Add("i", Lists("x")).Add("x").Add("sig", Subject("x")).Add("plain")
+	}
+	referenced := &registry.ReferencedError{Digest: D("i"), Parents: []image.Digest{D("new")}}
+	for _, tt := range []struct {
+		name                     string
+		writer                   recorder
+		deleted, changed, failed int
+	}{
+		{"the index fails", recorder{images: map[image.Digest]error{D("i"): errors.New("KmsError")}}, 1, 2, 1},
+		{"a new index lists the index", recorder{images: map[image.Digest]error{D("i"): referenced}}, 1, 3, 0},
+		{"a new index lists the child", recorder{images: map[image.Digest]error{D("x"): referenced}}, 2, 2, 0},
+		{"the first call fails as a whole", recorder{whole: map[int]error{1: errors.New("connection reset")}}, 0, 2, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := tt.writer
+			w.batch = 100
+			report, err := sweepAll(t, repo(), &w, policy.Delete)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []int{report.Deleted, report.Changed, len(report.Failures)}
+			if diff := cmp.Diff([]int{tt.deleted, tt.changed, tt.failed}, got); diff != "" {
+				t.Errorf("deleted, changed, failed (-want +got):\n%s", diff)
+			}
+			if waveOf(&w, "sig") > 0 {
+				t.Error("the signature was to be deleted although what it is attached to stays")
+			}
+		})
+	}
+}
+
+func TestSweepEndsWithTheCredentials(t *testing.T) {
+	repo := New("r").Add("a").Add("b")
+	w := &recorder{batch: 1, whole: map[int]error{1: &awsapi.CredentialsError{Expired: true, Err: errors.New("ExpiredTokenException")}}}
+	_, err := sweepAll(t, repo, w, policy.Delete)
+	var credentials *awsapi.CredentialsError
+	if !errors.As(err, &credentials) || len(w.calls) != 1 {
+		t.Errorf("error %v after %d calls, want the credentials' error after 1", err, len(w.calls))
+	}
+}
+
+func TestSweepArchives(t *testing.T) {
+	w := &recorder{batch: 100, images: map[image.Digest]error{D("b"): errors.New("LimitExceeded")}}
+	report, err := sweepAll(t, New("r").Add("a").Add("b"), w, policy.Archive)
+	if err != nil || report.Archived != 1 || len(report.Failures) != 1 || report.Deleted != 0 {
+		t.Errorf("archived %d, deleted %d, failures %v, error %v", report.Archived, report.Deleted, report.Failures, err)
+	}
+}
