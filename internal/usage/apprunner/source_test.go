@@ -75,8 +75,8 @@ func TestErrors(t *testing.T) {
 			fault: embedded.Fault{Kind: embedded.FaultError, Code: "UnknownOperationException"},
 		},
 		{
-			name: "an answer that breaks off", on: "DescribeService", want: "describe service of ",
-			fault: embedded.Fault{Kind: embedded.FaultMalformed},
+			name: "an error of each service", on: "DescribeService", want: "describe service: and 3 more errors like these",
+			fault: embedded.Fault{Kind: embedded.FaultError, Code: "InvalidRequestException"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
