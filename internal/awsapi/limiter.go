@@ -25,7 +25,7 @@ type limiter struct {
 	mu   sync.Mutex
 	pace *pace
 	// window is how many calls may be in flight, and filled how many answers
-	// came of calls that had to wait for room in it.
+	// came of calls that had use for a wider one.
 	window, filled int
 	// due is when the last call was to be sent, and notBefore until when AWS
 	// asked to wait.
@@ -75,7 +75,8 @@ func newLimiter(rate float64, clock clock, random func() float64) *limiter {
 // permit is a call in flight.
 type permit struct {
 	sent
-	// full says that the call had to wait for room in the window.
+	// full says that the call left less than half of the window free: only then
+	// is there a use for a wider one.
 	full bool
 }
 
@@ -137,11 +138,7 @@ func (l *limiter) wait(ctx context.Context, d time.Duration) (passed bool, err e
 func (l *limiter) try(p *permit, retry, waited bool) (wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.counts.inFlight >= l.window {
-		p.full = true
-		return 0, false
-	}
-	if l.pace.underway {
+	if l.counts.inFlight >= l.window || l.pace.underway {
 		return 0, false
 	}
 	now := l.clock.now()
@@ -164,6 +161,7 @@ func (l *limiter) try(p *permit, retry, waited bool) (wait time.Duration, ok boo
 	}
 	l.counts.inFlight++
 	l.counts.peak = max(l.counts.peak, l.counts.inFlight)
+	p.full = l.counts.inFlight > l.window/2
 	return 0, true
 }
 

@@ -1,0 +1,314 @@
+package awsapi
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestLimiterFindsQuota is the promise: with a quota of Q calls a second that
+// nobody told the limiter, a run takes at most 1.15 × calls ÷ Q, and under 2 %
+// of the calls are throttled.
+func TestLimiterFindsQuota(t *testing.T) {
+	const ms = time.Millisecond
+	tests := []struct {
+		name    string
+		rate    float64
+		quota   quota
+		latency time.Duration
+		calls   int
+	}{
+		{"bucket of 20 without burst", 20, newBucket(20, 1), 20 * ms, 2000},
+		{"bucket of 20 with a second's burst", 20, newBucket(20, 20), 20 * ms, 2000},
+		{"bucket of 20 with a large burst", 20, newBucket(20, 100), 20 * ms, 4000},
+		{"bucket of 20 with a huge burst", 20, newBucket(20, 500), 20 * ms, 4000},
+		{"bucket of 20 close by", 20, newBucket(20, 20), ms, 2000},
+		{"bucket of 20 far away", 20, newBucket(20, 20), 200 * ms, 6000},
+		{"window of 20", 20, &window{quota: 20}, 20 * ms, 4000},
+		{"bucket of 200 without burst", 200, newBucket(200, 1), 20 * ms, 5000},
+		{"bucket of 200", 200, newBucket(200, 200), 20 * ms, 5000},
+		{"bucket of 200 with a large burst", 200, newBucket(200, 1000), 20 * ms, 5000},
+		{"window of 200", 200, &window{quota: 200}, 20 * ms, 20000},
+		{"bucket of 2000", 2000, newBucket(2000, 200), 20 * ms, 20000},
+		{"bucket of 2", 2, newBucket(2, 2), 20 * ms, 2000},
+		{"window of 5", 5, &window{quota: 5}, 20 * ms, 2000},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(tt.quota, tt.latency)
+				l := w.limiter(0)
+				took := w.run(t, l, 128, tt.calls)
+				c, _ := l.snapshot()
+				ratio := took.Seconds() * tt.rate / float64(tt.calls)
+				share := float64(c.throttled) / float64(c.calls)
+				t.Logf("%.3f × calls ÷ Q, %.2f %% throttled, at most %d attempts", ratio, 100*share, w.attempts)
+				if ratio > 1.15 {
+					t.Errorf("took %v, which is %.3f × calls ÷ Q", took, ratio)
+				}
+				if share >= 0.02 {
+					t.Errorf("%d of %d calls were throttled", c.throttled, c.calls)
+				}
+				if w.attempts > throttleAttempts/2 {
+					t.Errorf("a call needed %d attempts", w.attempts)
+				}
+				if want := int64(tt.calls) + c.throttled; c.calls != want || c.retries != c.throttled || c.inFlight != 0 {
+					t.Errorf("counts %+v, want %d calls", c, want)
+				}
+			})
+		})
+	}
+}
+
+func TestLimiterFollowsQuota(t *testing.T) {
+	tests := []struct {
+		name          string
+		before, after float64
+		calls         int
+		worst         float64 // × the time that the second half must take
+	}{
+		{"falls to a tenth", 200, 20, 2000, 1.15},
+		{"falls to a half", 100, 50, 4000, 1.15},
+		{"doubles", 50, 100, 4000, 1.15},
+		{"grows tenfold", 20, 200, 8000, 1.5},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(newBucket(tt.before, tt.before), 20*time.Millisecond)
+				l := w.limiter(0)
+				w.run(t, l, 128, 2000)
+				earlier, _ := l.snapshot()
+				w.setQuota(newBucket(tt.after, 1))
+				took := w.run(t, l, 128, tt.calls)
+				c, _ := l.snapshot()
+				ratio := took.Seconds() * tt.after / float64(tt.calls)
+				share := float64(c.throttled-earlier.throttled) / float64(c.calls-earlier.calls)
+				t.Logf("%.3f × calls ÷ Q, %.2f %% throttled", ratio, 100*share)
+				if ratio > tt.worst {
+					t.Errorf("took %v, which is %.3f × calls ÷ Q, want at most %.2f", took, ratio, tt.worst)
+				}
+				if share >= 0.02 {
+					t.Errorf("%.2f %% of the calls were throttled", 100*share)
+				}
+			})
+		})
+	}
+}
+
+func TestLimiterWithoutQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(unlimited{}, 20*time.Millisecond)
+		l := w.limiter(0)
+		took := w.run(t, l, 500, 3000)
+		c, rate := l.snapshot()
+		if mean := w.busy.Seconds() / took.Seconds(); mean < 32 {
+			t.Errorf("%.1f calls in flight on average, want 32 or more", mean)
+		}
+		if c.peak > maxInFlight || c.throttled != 0 || rate != 0 {
+			t.Errorf("counts %+v at rate %v, want at most %d in flight and no limit", c, rate, maxInFlight)
+		}
+	})
+}
+
+func TestLimiterSharesQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each = 3000
+		w := newWorld(newBucket(40, 40), 20*time.Millisecond)
+		begin := time.Now()
+		var ends [2]time.Duration
+		var sum counts
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		for i := range ends {
+			wg.Go(func() {
+				l := w.limiter(0)
+				w.run(t, l, 64, each)
+				mu.Lock()
+				defer mu.Unlock()
+				ends[i] = time.Since(begin)
+				c, _ := l.snapshot()
+				sum.calls, sum.throttled = sum.calls+c.calls, sum.throttled+c.throttled
+			})
+		}
+		wg.Wait()
+		first, last := min(ends[0], ends[1]), max(ends[0], ends[1])
+		if ratio := last.Seconds() * 40 / (2 * each); ratio > 1.15 {
+			t.Errorf("both together took %.3f × calls ÷ Q", ratio)
+		}
+		if first < last/2 {
+			t.Errorf("one took %v, the other %v: one starved", first, last)
+		}
+		if share := float64(sum.throttled) / float64(sum.calls); share >= 0.03 {
+			t.Errorf("%.2f %% of the calls were throttled", 100*share)
+		}
+		if w.attempts > throttleAttempts/2 {
+			t.Errorf("a call needed %d attempts", w.attempts)
+		}
+	})
+}
+
+func TestLimiterBeginsAtPublishedRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(newBucket(10, 10), 20*time.Millisecond)
+		l := w.limiter(published("ECR", "PutImage"))
+		took := w.run(t, l, 64, 500)
+		c, _ := l.snapshot()
+		if ratio := took.Seconds() * 10 / 500; ratio > 1.05 {
+			t.Errorf("took %.3f × calls ÷ Q", ratio)
+		}
+		if c.throttled > 5 {
+			t.Errorf("%d of %d calls were throttled", c.throttled, c.calls)
+		}
+	})
+}
+
+func TestLimiterHonoursRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(newBucket(20, 20), 20*time.Millisecond)
+		w.retryAfter = 3 * time.Second
+		l := w.limiter(0)
+		w.run(t, l, 1, 1)
+		// The bucket is empty: the next call is refused, and asked to wait.
+		w.setQuota(newBucket(20, 0))
+		refused := time.Now()
+		go func() {
+			time.Sleep(time.Second)
+			w.setQuota(unlimited{})
+		}()
+		w.run(t, l, 8, 100)
+		for _, at := range w.arrivals[1:] {
+			if since := at.Sub(refused); since > 30*time.Millisecond && since < 3*time.Second {
+				t.Fatalf("a call was sent %v after AWS asked to wait 3s", since)
+			}
+		}
+	})
+}
+
+func TestLimiterBoundsRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(unlimited{}, 0)
+		l := w.limiter(0)
+		p, err := l.acquire(t.Context(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.done(p, outcome{retryAfter: 1000 * time.Hour})
+		if took := w.run(t, l, 1, 1); took != maxRetryAfter {
+			t.Errorf("the next call waited %v, want %v", took, maxRetryAfter)
+		}
+	})
+}
+
+// TestLimiterHonoursContext ends the context of callers in every state that
+// they can wait in.
+func TestLimiterHonoursContext(t *testing.T) {
+	tests := []struct {
+		name    string
+		rate    float64
+		prepare func(t *testing.T, l *limiter)
+	}{
+		{"for their turn and the rate", 0.1, func(t *testing.T, l *limiter) { mustAcquire(t, l, 1) }},
+		{"for room in the window", 0, func(t *testing.T, l *limiter) { mustAcquire(t, l, firstWindow) }},
+		{"for a probe", 0, func(t *testing.T, l *limiter) {
+			l.done(mustAcquire(t, l, 1)[0], outcome{throttled: true})
+			mustAcquire(t, l, 1)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newWorld(unlimited{}, 0).limiter(tt.rate)
+				tt.prepare(t, l)
+				before, _ := l.snapshot()
+				ctx, cancel := context.WithCancel(t.Context())
+				errs := make(chan error, 5)
+				for range cap(errs) {
+					go func() {
+						_, err := l.acquire(ctx, false)
+						errs <- err
+					}()
+				}
+				synctest.Wait()
+				cancel()
+				synctest.Wait()
+				for range cap(errs) {
+					select {
+					case err := <-errs:
+						if !errors.Is(err, context.Canceled) {
+							t.Errorf("got %v, want context.Canceled", err)
+						}
+					default:
+						t.Fatal("a caller still waits after its context ended")
+					}
+				}
+				if after, _ := l.snapshot(); after != before {
+					t.Errorf("counts went from %+v to %+v", before, after)
+				}
+			})
+		})
+	}
+}
+
+func mustAcquire(t *testing.T, l *limiter, n int) []permit {
+	t.Helper()
+	permits := make([]permit, n)
+	for i := range permits {
+		var err error
+		if permits[i], err = l.acquire(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return permits
+}
+
+// TestLimiterOutlivesLostProbes has the connection break under each probe.
+func TestLimiterOutlivesLostProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(newBucket(20, 5), 20*time.Millisecond)
+		l := w.limiter(0)
+		l.done(mustAcquire(t, l, 1)[0], outcome{throttled: true})
+		for range 20 {
+			l.done(mustAcquire(t, l, 1)[0], outcome{})
+		}
+		if took := w.run(t, l, 64, 200); took > 15*time.Second {
+			t.Errorf("200 calls at 20 a second took %v", took)
+		}
+	})
+}
+
+// TestLimiterKeepsRateOfSlowCallers makes fewer calls than are allowed: that
+// says nothing about a higher rate.
+func TestLimiterKeepsRateOfSlowCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(unlimited{}, 20*time.Millisecond)
+		l := w.limiter(100)
+		for range 1000 {
+			w.run(t, l, 1, 1)
+			time.Sleep(50 * time.Millisecond)
+		}
+		if _, rate := l.snapshot(); rate != 100 {
+			t.Errorf("rate %v, want 100", rate)
+		}
+	})
+}
+
+// TestLimiterWithStoppedClock runs where the injected clock stands still: the
+// timers still pace, evenly.
+func TestLimiterWithStoppedClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(unlimited{}, 0)
+		stopped := bubbleClock()
+		start := time.Now()
+		stopped.now = func() time.Time { return start }
+		l := newLimiter(10, stopped, w.random)
+		took := w.run(t, l, 4, 101)
+		if math.Abs(took.Seconds()-10) > 0.5 {
+			t.Errorf("100 calls after the first took %v at 10 a second", took)
+		}
+	})
+}
