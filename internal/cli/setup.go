@@ -120,6 +120,12 @@ func (r *run) openAll(ctx context.Context, env usage.Env) error {
 		if err != nil {
 			return fmt.Errorf("registry %s: %w", reg.Name, err)
 		}
+		for _, other := range r.Readers {
+			if other.Identity().Host == reader.Identity().Host {
+				return usageError("registries %s and %s are the same one (%s): every image would be judged twice; remove one",
+					other.Identity().Name, reg.Name, reader.Identity().Host)
+			}
+		}
 		r.Readers = append(r.Readers, reader)
 	}
 	if len(r.Readers) == 0 {

@@ -47,7 +47,10 @@ func compileGlob(pattern string, path bool) (matcher, error) {
 		return func(s string) bool { return s == pattern }, nil
 	}
 	if strings.ContainsAny(pattern, "[]{}\\") {
-		return nil, fmt.Errorf("%q: a glob knows *, ** and ? only; write a /regular expression/ for more", pattern)
+		if path {
+			return nil, fmt.Errorf("%q: a repository glob knows *, ** and ? only", pattern)
+		}
+		return nil, fmt.Errorf("%q: a glob knows * and ? only; write a /regular expression/ for more", pattern)
 	}
 	// The commonest glob needs no regular expression.
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok && !path && !strings.ContainsAny(prefix, "*?") {
