@@ -68,7 +68,12 @@ func newCELEnv() (*cel.Env, error) {
 }
 
 // expression is a compiled "when".
-type expression struct{ program cel.Program }
+type expression struct {
+	program cel.Program
+	// readsRepositoryTags says that it names repository.tags, which are read
+	// only where something needs them.
+	readsRepositoryTags bool
+}
 
 // compileExpression compiles one expression, or says what is wrong with it.
 func compileExpression(env *cel.Env, source string) (*expression, []Problem) {
@@ -101,7 +106,11 @@ func compileExpression(env *cel.Env, source string) (*expression, []Problem) {
 	if err != nil {
 		return problem("invalid expression: %v", err)
 	}
-	return &expression{program}, nil
+	x := &expression{program: program}
+	for _, reference := range ast.NativeRep().ReferenceMap() {
+		x.readsRepositoryTags = x.readsRepositoryTags || reference.Name == "repository.tags"
+	}
+	return x, nil
 }
 
 func costText(c uint64) string {

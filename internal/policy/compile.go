@@ -152,7 +152,7 @@ func (c *compiler) rule(path string, s Rule) rule {
 		}
 		compiled := c.keep(kp, k)
 		r.keeps = append(r.keeps, compiled)
-		r.readsTags = r.readsTags || k.YoungerThan.RepositoryTag != ""
+		r.readsTags = r.readsTags || k.YoungerThan.RepositoryTag != "" || compiled.when != nil && compiled.when.readsRepositoryTags
 	}
 	return r
 }
