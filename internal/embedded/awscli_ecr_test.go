@@ -62,8 +62,6 @@ func ecrSteps(w *world) []cliStep {
 			"imageDetails.0.imageDigest": one.Digest, "imageDetails.0.imageTags": `["v1","v2"]`,
 			"imageDetails.0.imageSizeInBytes": "100", "imageDetails.0.imageManifestMediaType": embedded.MediaTypeOCIManifest,
 		}},
-		// The command follows the page tokens by itself.
-		{"ecr:DescribeImages", object{"repositoryName": "cli/read", "maxResults": 1}, map[string]string{"imageDetails.#": "3"}},
 		{"ecr:DescribeImages", object{"repositoryName": "cli/read", "filter": object{"imageStatus": "ANY"}},
 			map[string]string{"imageDetails.#": "4"}},
 		{"ecr:ListImages", object{"repositoryName": "cli/read", "maxResults": 2, "filter": object{"tagStatus": "UNTAGGED"}},

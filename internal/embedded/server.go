@@ -121,7 +121,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveQuery(w, r)
 		return
 	}
-	s.rest.ServeHTTP(w, r)
+	s.rest.ServeHTTP(w, withoutTrailingSlash(r))
+}
+
+// withoutTrailingSlash returns the request with the path that routes are
+// written for. Older clients end the paths of some lists with a slash, and AWS
+// takes both.
+func withoutTrailingSlash(r *http.Request) *http.Request {
+	if !strings.HasSuffix(r.URL.Path, "/") {
+		return r
+	}
+	trimmed, u := *r, *r.URL
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), strings.TrimSuffix(u.RawPath, "/")
+	trimmed.URL = &u
+	return &trimmed
 }
 
 // serveQuery finds the service of a request of the Query protocol.

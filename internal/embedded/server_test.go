@@ -267,3 +267,20 @@ func TestConcurrentUse(t *testing.T) {
 		t.Errorf("%d repositories, want 161", got)
 	}
 }
+
+// Older clients end some paths with a slash.
+func TestTrailingSlash(t *testing.T) {
+	w := newWorld(embedded.Options{})
+	for _, path := range []string{"/2015-03-31/functions", "/2015-03-31/functions/"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAX/20260301/eu-west-1/lambda/aws4_request")
+		rec := httptest.NewRecorder()
+		w.ServeHTTP(rec, r)
+		if rec.Code != http.StatusOK {
+			t.Errorf("GET %s: HTTP %d %s", path, rec.Code, rec.Body)
+		}
+	}
+	if got := w.Stats().Calls["lambda:ListFunctions"]; got != 2 {
+		t.Errorf("%d calls of ListFunctions, want 2", got)
+	}
+}
