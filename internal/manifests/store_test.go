@@ -134,7 +134,7 @@ func TestStoreLongRecords(t *testing.T) {
 	var entries []Entry
 	for n := range 6 {
 		e := entryOf(n)
-		for c := range 20_000 * (n % 3) {
+		for c := range 9_000 * (n % 3) {
 			e.Manifest.Children = append(e.Manifest.Children, image.Child{Digest: image.DigestOf([]byte{byte(c), byte(c >> 8), byte(n)})})
 		}
 		entries = append(entries, e)

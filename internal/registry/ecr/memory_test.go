@@ -99,7 +99,7 @@ func liveBytes(tb testing.TB, r *Reader) float64 {
 // for 100,000.
 func TestMemoryOfALargeRepository(t *testing.T) {
 	const bound = 400
-	if perImage := liveBytes(t, largeRepository(t, 25_000)); perImage > bound {
+	if perImage := liveBytes(t, largeRepository(t, 10_000)); perImage > bound {
 		t.Errorf("an image takes %.0f bytes, want at most %d", perImage, bound)
 	}
 }
