@@ -97,9 +97,10 @@ const (
 	// firstLength and growthCalls are the lengths of the first cycle, which is
 	// likely to begin with a wrong goal, and of later ones.
 	firstLength, growthCalls = 40, 160
-	// cycleSeconds is how long a cycle takes at least: long enough for a window
-	// to tell whether the rate exceeds it.
-	cycleSeconds = 2
+	// shortest and longest are the seconds that a cycle takes at least and at
+	// most: long enough for a window to tell whether the rate exceeds it, and
+	// short enough to notice that another process no longer uses up the quota.
+	shortest, longest = 2, 20
 	// fewCalls is how many calls must be let through for a measure.
 	fewCalls = 8
 	// fastest bounds the growth for each answer where the quota is unknown.
@@ -108,7 +109,7 @@ const (
 	patience = 1.5
 	// perAnswer and eachSecond bound the growth after that. The latter is small,
 	// since a window tells only at its end that it is used up.
-	perAnswer, eachSecond = 0.01, 0.2
+	perAnswer, eachSecond = 0.05, 0.2
 	// firstPause, longPause and lastPause bound the time before a probe: the
 	// first one, and the longest for quotas of five calls a second and more, and
 	// for all.
@@ -223,7 +224,8 @@ func (p *pace) probe() {
 // with more calls in flight, whose answers come late.
 func (p *pace) cycle(inFlight int) {
 	p.grown = 0
-	p.span = max(p.length+8*float64(inFlight), cycleSeconds*p.goal) * (0.8 + 0.4*p.random())
+	calls := max(p.length+8*float64(inFlight), shortest*p.goal)
+	p.span = max(min(calls, longest*p.goal), fewCalls) * (0.8 + 0.4*p.random())
 }
 
 // succeeded notes that a call was let through while others are in flight.
