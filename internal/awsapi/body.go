@@ -17,10 +17,14 @@ import (
 // errNoAnswer is HTTP 200 with a body that says nothing.
 var errNoAnswer = errors.New("AWS answered 200 without a document")
 
+// queryType is the type of requests of the Query protocol.
+const queryType = "application/x-www-form-urlencoded"
+
 // wholeBody is the middleware that keeps an answer without content from being
-// read as a success with nothing in it. The SDK takes an empty body, and JSON
-// that is no object, for an answer in which every field is absent: for a list
-// that would be "there is nothing".
+// read as a success with nothing in it. The SDK takes an empty body, and for
+// some services a body that is no document at all, for an answer in which every
+// field is absent: for a list that would be "there is nothing". It is for
+// services that answer with a JSON object or, to the Query protocol, with XML.
 type wholeBody struct{}
 
 // ID names the middleware.
@@ -39,9 +43,12 @@ func (wholeBody) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 	if err != nil {
 		return out, metadata, &smithy.DeserializationError{Err: err}
 	}
-	first := seen[len(seen)-1]
-	if first != '{' && strings.Contains(response.Header.Get("Content-Type"), "json") {
-		return out, metadata, &smithy.DeserializationError{Err: fmt.Errorf("%w: the JSON begins with %q", errNoAnswer, first)}
+	want := byte('{')
+	if request, ok := in.Request.(*smithyhttp.Request); ok && strings.HasPrefix(request.Header.Get("Content-Type"), queryType) {
+		want = '<'
+	}
+	if first := seen[len(seen)-1]; first != want {
+		return out, metadata, &smithy.DeserializationError{Err: fmt.Errorf("%w: the answer begins with %q and not with %q", errNoAnswer, first, want)}
 	}
 	response.Body = &joined{io.MultiReader(bytes.NewReader(seen), response.Body), response.Body}
 	return out, metadata, nil

@@ -20,10 +20,18 @@ const (
 	throttleAttempts = 10
 	// otherAttempts is how often a call is sent that failed in another way.
 	otherAttempts = 6
-	// throttleDelay and otherDelay are the first waits before a retry, which
-	// double with each, and maxDelay bounds them.
-	throttleDelay, otherDelay, maxDelay = 100 * time.Millisecond, 200 * time.Millisecond, 5 * time.Second
 )
+
+// delays are the waits before retries. They double with each.
+type delays struct {
+	// throttle and other are the first, and longest bounds them.
+	throttle, other, longest time.Duration
+}
+
+// defaultDelays returns the waits of a run.
+func defaultDelays() delays {
+	return delays{throttle: 100 * time.Millisecond, other: 200 * time.Millisecond, longest: 5 * time.Second}
+}
 
 // classes tells errors that a call can be repeated after from others.
 type classes struct {
@@ -70,10 +78,9 @@ func broken(err error) bool {
 	return errors.As(err, &unreadable) && status(err)/100 == 2
 }
 
-// retryer returns the SDK's standard retryer with these classes, and delays
-// that come from random. It has no budget of retries over all calls, as the
+// retryer returns the SDK's standard retryer with these classes and delays. It has no budget of retries over all calls, as the
 // number of attempts bounds them and the limiter their rate.
-func (c classes) retryer(random func() float64) aws.Retryer {
+func (c classes) retryer(d delays, random func() float64) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = throttleAttempts
 		o.RateLimiter = ratelimit.None
@@ -95,18 +102,19 @@ func (c classes) retryer(random func() float64) aws.Retryer {
 			if !throttled && attempt >= otherAttempts {
 				return 0, &retry.MaxAttemptsError{Attempt: attempt, Err: err}
 			}
-			return backoff(attempt, throttled, random()), nil
+			return d.after(attempt, throttled, random()), nil
 		})
 	})
 }
 
-// backoff returns how long to wait after an attempt, counted from 1. After a
-// throttle it only spreads the calls, as the limiter makes them wait.
-func backoff(attempt int, throttled bool, random float64) time.Duration {
-	first, fixed := otherDelay, 0.5
+// after returns how long to wait after an attempt, counted from 1. After a
+// throttle that only spreads the calls, as the limiter makes them wait; after
+// another error at least half of it is sure.
+func (d delays) after(attempt int, throttled bool, random float64) time.Duration {
+	first, sure := d.other, 0.5
 	if throttled {
-		first, fixed = throttleDelay, 0
+		first, sure = d.throttle, 0
 	}
-	longest := min(first<<min(max(attempt-1, 0), 10), maxDelay)
-	return time.Duration((fixed + (1-fixed)*random) * float64(longest))
+	whole := min(first<<min(max(attempt-1, 0), 10), d.longest)
+	return time.Duration((sure + (1-sure)*random) * float64(whole))
 }

@@ -45,6 +45,7 @@ type Options struct {
 type Session struct {
 	opts     Options
 	timeouts timeouts
+	delays   delays
 	classes  classes
 	limiters *limiters
 
@@ -85,7 +86,7 @@ func NewSession(opts Options) *Session {
 		return t.C, t.Stop
 	}
 	return &Session{
-		opts: opts, timeouts: defaultTimeouts(), classes: newClasses(),
+		opts: opts, timeouts: defaultTimeouts(), delays: defaultDelays(), classes: newClasses(),
 		limiters: &limiters{clock: clock{opts.Now, timer}, random: opts.Random, byOp: map[operation]*limiter{}},
 		bases:    map[string]aws.Config{}, targets: map[Target]*target{}, roles: map[string]aws.CredentialsProvider{},
 	}
@@ -217,7 +218,7 @@ func (s *Session) load(ctx context.Context, fallback string) (aws.Config, error)
 		}
 	}
 	cfg.Credentials = credentials{cfg.Credentials}
-	cfg.Retryer = func() aws.Retryer { return s.classes.retryer(s.opts.Random) }
+	cfg.Retryer = func() aws.Retryer { return s.classes.retryer(s.delays, s.opts.Random) }
 	// Set here and not while loading, so that AWS_CA_BUNDLE works, and so that
 	// the providers of credentials keep the SDK's short timeouts.
 	cfg.HTTPClient = s.opts.HTTPClient

@@ -132,7 +132,7 @@ func (w *world) call(ctx context.Context, t *testing.T, l *limiter) {
 			w.mu.Unlock()
 			return
 		}
-		time.Sleep(backoff(attempt, true, w.random()))
+		time.Sleep(defaultDelays().after(attempt, true, w.random()))
 	}
 }
 

@@ -1,0 +1,319 @@
+package awsapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	static "github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/apprunner"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+)
+
+// server answers every request by one function, which is told the number of the
+// request from 1.
+type server struct {
+	*httptest.Server
+	calls atomic.Int64
+}
+
+func serve(t *testing.T, answer func(w http.ResponseWriter, n int)) *server {
+	t.Helper()
+	s := &server{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return
+		}
+		answer(w, int(s.calls.Add(1)))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// config returns a configuration for a server, with retries that do not wait,
+// and the session that it came from.
+func (s *server) config(t *testing.T) (aws.Config, *Session) {
+	t.Helper()
+	session := NewSession(Options{
+		Region: "eu-west-1", Now: time.Now, Endpoint: s.URL, Version: "1.2.3",
+		Credentials: static.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
+		Random:      func() float64 { return 0 },
+	})
+	session.timeouts.silence = 100 * time.Millisecond
+	session.delays = delays{}
+	cfg, err := session.Config(t.Context(), Target{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg, session
+}
+
+const jsonType = "application/x-amz-json-1.1"
+
+// reply answers with a document.
+func reply(w http.ResponseWriter, status int, contentType, body string) {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	io.WriteString(w, body)
+}
+
+// drop closes the connection after some bytes of the answer.
+func drop(w http.ResponseWriter, bytes string) {
+	conn, buffer, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	buffer.WriteString(bytes)
+	buffer.Flush()
+	conn.Close()
+}
+
+const onePage = `{"repositories": [{"repositoryName": "apps/web"}]}`
+
+// TestFaultsThenSuccess has the first answers go wrong in each way, and the
+// next one right: the call must succeed with what the right one said.
+func TestFaultsThenSuccess(t *testing.T) {
+	tests := []struct {
+		name   string
+		faults int
+		fault  func(w http.ResponseWriter)
+	}{
+		{"internal error", 2, func(w http.ResponseWriter) {
+			reply(w, 500, jsonType, `{"__type": "ServerException", "message": "no"}`)
+		}},
+		{"internal error in HTML", 1, func(w http.ResponseWriter) { reply(w, 502, "text/html", "<html>bad gateway</html>") }},
+		{"throttled", 3, func(w http.ResponseWriter) {
+			reply(w, 400, jsonType, `{"__type": "ThrottlingException", "message": "Rate exceeded"}`)
+		}},
+		{"too many requests without a code", 1, func(w http.ResponseWriter) { reply(w, 429, "text/plain", "slow down") }},
+		{"dropped before the answer", 1, func(w http.ResponseWriter) { drop(w, "") }},
+		{"dropped in the header", 1, func(w http.ResponseWriter) { drop(w, "HTTP/1.1 200 OK\r\nContent-Le") }},
+		{"dropped before the body", 1, func(w http.ResponseWriter) { drop(w, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n") }},
+		{"dropped in the body", 1, func(w http.ResponseWriter) {
+			drop(w, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n"+onePage[:20])
+		}},
+		{"dropped in a chunked body", 1, func(w http.ResponseWriter) {
+			drop(w, fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n%s\r\n", onePage[:20]))
+		}},
+		{"half of a body without a length", 1, func(w http.ResponseWriter) {
+			drop(w, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"+onePage[:20])
+		}},
+		{"dropped in the body of an error", 1, func(w http.ResponseWriter) {
+			drop(w, "HTTP/1.1 400 Bad Request\r\nContent-Length: 50\r\n\r\n"+`{"__type": "Thro`)
+		}},
+		{"malformed", 1, func(w http.ResponseWriter) { reply(w, 200, jsonType, `{"repositories": [}`) }},
+		{"HTML", 1, func(w http.ResponseWriter) { reply(w, 200, "text/html", "<html>log in first</html>") }},
+		{"empty", 1, func(w http.ResponseWriter) { reply(w, 200, jsonType, "") }},
+		{"empty and chunked", 1, func(w http.ResponseWriter) {
+			drop(w, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+		}},
+		{"only spaces", 1, func(w http.ResponseWriter) { reply(w, 200, jsonType, " \r\n\t ") }},
+		{"null", 1, func(w http.ResponseWriter) { reply(w, 200, jsonType, "null") }},
+		{"a list", 1, func(w http.ResponseWriter) { reply(w, 200, jsonType, "[]") }},
+		{"hangs before the answer", 1, func(http.ResponseWriter) { time.Sleep(250 * time.Millisecond) }},
+		{"hangs in the body", 1, func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", "50")
+			io.WriteString(w, onePage[:20])
+			w.(http.Flusher).Flush()
+			time.Sleep(250 * time.Millisecond)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(w http.ResponseWriter, n int) {
+				if n <= tt.faults {
+					tt.fault(w)
+					return
+				}
+				reply(w, 200, jsonType, onePage)
+			})
+			cfg, session := s.config(t)
+			out, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(out.Repositories) != 1 || aws.ToString(out.Repositories[0].RepositoryName) != "apps/web" {
+				t.Errorf("got %d repositories, want apps/web", len(out.Repositories))
+			}
+			total := session.Stats().Total()
+			if total.Calls != int64(tt.faults+1) || total.Retries != int64(tt.faults) || total.InFlight != 0 {
+				t.Errorf("stats %+v, want %d calls", total, tt.faults+1)
+			}
+		})
+	}
+}
+
+// TestAnswersThatSayNothing gives each of the protocols answers that could be
+// taken for an empty list. Each must end as an error.
+func TestAnswersThatSayNothing(t *testing.T) {
+	protocols := []struct {
+		name string
+		call func(ctx context.Context, cfg aws.Config) error
+	}{
+		{"JSON 1.1", func(ctx context.Context, cfg aws.Config) error {
+			_, err := ecr.NewFromConfig(cfg).DescribeImages(ctx, &ecr.DescribeImagesInput{RepositoryName: aws.String("a")})
+			return err
+		}},
+		{"JSON 1.1, tagging", func(ctx context.Context, cfg aws.Config) error {
+			_, err := resourcegroupstaggingapi.NewFromConfig(cfg).GetResources(ctx, &resourcegroupstaggingapi.GetResourcesInput{})
+			return err
+		}},
+		{"JSON 1.0", func(ctx context.Context, cfg aws.Config) error {
+			_, err := apprunner.NewFromConfig(cfg).ListServices(ctx, &apprunner.ListServicesInput{})
+			return err
+		}},
+		{"REST-JSON", func(ctx context.Context, cfg aws.Config) error {
+			_, err := lambda.NewFromConfig(cfg).ListFunctions(ctx, &lambda.ListFunctionsInput{})
+			return err
+		}},
+		{"Query", func(ctx context.Context, cfg aws.Config) error {
+			_, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+			return err
+		}},
+	}
+	answers := []struct{ name, contentType, body string }{
+		{"nothing", jsonType, ""},
+		{"nothing of no type", "", ""},
+		{"a space", jsonType, " "},
+		{"null", jsonType, "null"},
+		{"null of plain JSON", "application/json", "null"},
+		{"a list", jsonType, "[]"},
+		{"a string", jsonType, `"x"`},
+		{"half an object", jsonType, `{"nextToken": "a`},
+		{"an open object", jsonType, `{`},
+		{"HTML", "text/html", "<html></html>"},
+		{"text", "text/plain", "OK"},
+	}
+	for _, protocol := range protocols {
+		for _, answer := range answers {
+			t.Run(protocol.name+"/"+answer.name, func(t *testing.T) {
+				t.Parallel()
+				s := serve(t, func(w http.ResponseWriter, _ int) { reply(w, 200, answer.contentType, answer.body) })
+				cfg, _ := s.config(t)
+				if err := protocol.call(t.Context(), cfg); err == nil {
+					t.Fatal("was taken for an answer")
+				}
+				if n := s.calls.Load(); n != otherAttempts {
+					t.Errorf("%d attempts, want %d", n, otherAttempts)
+				}
+			})
+		}
+	}
+}
+
+// TestFaultsThatLast has every answer go wrong.
+func TestFaultsThatLast(t *testing.T) {
+	throttled := func(err error) bool {
+		var e *ThrottledError
+		return errors.As(err, &e) && e.Action == "ecr:DescribeRepositories"
+	}
+	unreadable := func(err error) bool { var e *smithy.DeserializationError; return errors.As(err, &e) }
+	code := func(want string) func(error) bool {
+		return func(err error) bool { var e smithy.APIError; return errors.As(err, &e) && e.ErrorCode() == want }
+	}
+	tests := []struct {
+		name     string
+		status   int
+		body     string
+		attempts int64
+		is       func(error) bool
+	}{
+		{"internal error", 500, `{"__type": "ServerException"}`, otherAttempts, code("ServerException")},
+		{"throttled", 400, `{"__type": "ThrottlingException"}`, throttleAttempts, throttled},
+		{"malformed", 200, `{"repositories": [}`, otherAttempts, unreadable},
+		{"not valid", 400, `{"__type": "InvalidParameterException"}`, 1, code("InvalidParameterException")},
+		{"a hard quota", 400, `{"__type": "LimitExceededException"}`, 1, code("LimitExceededException")},
+		{"expired", 400, `{"__type": "ExpiredTokenException"}`, 1, func(err error) bool {
+			var e *CredentialsError
+			return errors.As(err, &e) && e.Expired
+		}},
+		{"denied", 400, `{"__type": "AccessDeniedException"}`, 1, func(err error) bool {
+			var e *DeniedError
+			return errors.As(err, &e) && e.Action == "ecr:DescribeRepositories"
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(w http.ResponseWriter, _ int) { reply(w, tt.status, jsonType, tt.body) })
+			cfg, session := s.config(t)
+			out, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{})
+			if err == nil || out != nil || !tt.is(err) {
+				t.Errorf("got %v, %v", out, err)
+			}
+			if n := s.calls.Load(); n != tt.attempts {
+				t.Errorf("%d attempts, want %d", n, tt.attempts)
+			}
+			if total := session.Stats().Total(); total.Calls != tt.attempts {
+				t.Errorf("stats %+v, want %d calls", total, tt.attempts)
+			}
+		})
+	}
+}
+
+// TestOneByteBodies reads an answer that comes byte by byte, and is not cut.
+func TestOneByteBodies(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ int) {
+		for _, b := range []byte("\n " + onePage) {
+			w.Write([]byte{b})
+			w.(http.Flusher).Flush()
+		}
+	})
+	cfg, _ := s.config(t)
+	out, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{})
+	if err != nil || len(out.Repositories) != 1 {
+		t.Fatalf("got %+v, %v", out, err)
+	}
+}
+
+// TestCallHonoursContext ends the context of a call that waits for its quota.
+func TestCallHonoursContext(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ int) {
+		w.Header().Set("Retry-After", "60")
+		reply(w, 503, jsonType, `{"__type": "ServiceUnavailable"}`)
+	})
+	cfg, session := s.config(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := ecr.NewFromConfig(cfg).DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want context.DeadlineExceeded", err)
+	}
+	var credentials *CredentialsError
+	if errors.As(err, &credentials) {
+		t.Errorf("%v is taken for an error of credentials", err)
+	}
+	if total := session.Stats().Total(); total.Calls != 1 || total.InFlight != 0 {
+		t.Errorf("stats %+v, want one call", total)
+	}
+}
+
+// TestUserAgent looks at what AWS gets to know of the caller.
+func TestUserAgent(t *testing.T) {
+	var agent atomic.Value
+	s := &server{Server: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		agent.Store(r.UserAgent())
+		reply(w, 200, jsonType, onePage)
+	}))}
+	t.Cleanup(s.Close)
+	cfg, _ := s.config(t)
+	if _, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := agent.Load().(string); !bytes.Contains([]byte(got), []byte("regsweep/1.2.3")) {
+		t.Errorf("User-Agent %q does not name regsweep/1.2.3", got)
+	}
+}
