@@ -102,11 +102,12 @@ func (d *demonstration) close() {
 // serve keeps the account up until the command is interrupted.
 func (d *demonstration) serve(ctx context.Context) error {
 	fmt.Fprintf(d.world.Stdout, `# The account is up until you press Ctrl-C. In another terminal:
-export AWS_ENDPOINT_URL=%s
+export AWS_ENDPOINT_URL=%[1]s
 export AWS_ACCESS_KEY_ID=demo
 export AWS_SECRET_ACCESS_KEY=demo
-export AWS_REGION=%s
-export REGSWEEP_CONFIG=%s
+export AWS_REGION=%[2]s
+export AWS_DEFAULT_REGION=%[2]s
+export REGSWEEP_CONFIG=%[3]s
 # then for example:  aws ecr describe-repositories   or:  regsweep plan
 `, d.url, demo.Region, filepath.Join(d.dir, "regsweep.yaml"))
 	select {
