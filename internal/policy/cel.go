@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/checker"
@@ -181,7 +180,7 @@ func (v celVars) ResolveName(name string) (any, bool) {
 		if !img.PushedAt.Known() {
 			return moment(0), true
 		}
-		return time.Duration(v.e.in.Now-img.PushedAt) * time.Millisecond, true
+		return v.e.in.Now.Time().Sub(img.PushedAt.Time()), true // at most 292 years either way
 	case "image.pulledAt":
 		return moment(v.e.pulled(v.root)), true
 	case "image.kind":

@@ -147,9 +147,11 @@ func (e *evaluation) holds(r *activeRule, at int, root int32, decision int) []Re
 	return reasons
 }
 
-// within reports whether t is at most d before now: older than d is strict.
+// within reports whether t is at most d before now: older than d is strict. It
+// counts in milliseconds, since a time.Duration of a time centuries ahead would
+// overflow and make it old.
 func (e *evaluation) within(t image.Time, d time.Duration) bool {
-	return time.Duration(e.in.Now-t)*time.Millisecond <= d
+	return int64(e.in.Now-t) <= d.Milliseconds()
 }
 
 // pulled returns the latest pull of a root and of what it lists, or zero where
