@@ -72,6 +72,10 @@ func (e *evaluation) rank() {
 	}
 }
 
+// noGroup is the group of roots that are in none. It is in no tag, unlike the
+// empty string, which a capture can be.
+const noGroup = "\x00"
+
 // newest returns the places of the n newest, of each group where there is a
 // grouping. Roots without a group are a group of their own, since a root that
 // no group counted could otherwise never be among the newest.
@@ -89,13 +93,13 @@ func (e *evaluation) newest(list []candidate, n int, per grouping) map[int]place
 		slices.Sort(groups)
 		groups = slices.Compact(groups)
 		if len(groups) == 0 {
-			groups = []string{""}
+			groups = []string{noGroup}
 		}
 		for _, g := range groups {
 			count[g]++
 			if _, ok := places[c.decision]; count[g] <= n && !ok {
 				name := "group " + g
-				if g == "" {
+				if g == noGroup {
 					name = "those without a group"
 				}
 				places[c.decision] = place{count[g], name}
