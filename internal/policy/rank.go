@@ -15,6 +15,9 @@ type candidate struct {
 	root     int32
 	pushed   image.Time
 	version  *semver.Version
+	// unsure says that it may be no root at all: an index that cannot be read
+	// may list it.
+	unsure bool
 }
 
 // byPush ranks the newest first. An image of unknown push time ranks last,
@@ -37,12 +40,26 @@ func bySemver(a, b candidate) int {
 	return byPush(a, b)
 }
 
+// sureFirst ranks what may be no root last, where it takes no other's place: it
+// is held anyway. Else an index that cannot be read would, by its children,
+// push roots out of the newest that it leaves there when it can be.
+func sureFirst(a, b candidate) int {
+	switch {
+	case a.unsure == b.unsure:
+		return 0
+	case a.unsure:
+		return 1
+	}
+	return -1
+}
+
 // ranked returns decisions, newest first in the rule's order.
 func (e *evaluation) ranked(r *activeRule, decisions []int) []candidate {
 	list := make([]candidate, len(decisions))
 	for i, k := range decisions {
 		root := e.result.Decisions[k].Root
 		list[i] = candidate{decision: k, root: root, pushed: e.g.Images[root].PushedAt}
+		list[i].unsure = len(e.unread) > 0 && len(e.tags(root)) == 0
 		if r.Order == "semver" {
 			list[i].version = highest(e.tags(root))
 		}
@@ -51,7 +68,7 @@ func (e *evaluation) ranked(r *activeRule, decisions []int) []candidate {
 	if r.Order == "semver" {
 		order = bySemver
 	}
-	slices.SortFunc(list, order)
+	slices.SortFunc(list, func(a, b candidate) int { return cmp.Or(sureFirst(a, b), order(a, b)) })
 	return list
 }
 
