@@ -35,6 +35,9 @@ type Graph struct {
 	// Orphans are referrers whose subjects are all gone and that no index lists,
 	// in ascending position.
 	Orphans []int32
+	// Circles are the images that no root or orphan leads to, since they hold
+	// each other, in ascending position. Content cannot do that, but tags can.
+	Circles []int32
 
 	// Edges point from an image to what lives with it: an index to its children,
 	// a subject to its referrers. The targets of image i are
@@ -89,7 +92,37 @@ func Build(c *image.Contents) *Graph {
 		}
 	}
 	g.link(children, referrers)
+	g.findCircles()
 	return g
+}
+
+// findCircles finds what cannot be reached from above.
+func (g *Graph) findCircles() {
+	reached := make([]bool, len(g.Images))
+	var stack []int32
+	reach := func(i int32) {
+		if !reached[i] {
+			reached[i] = true
+			stack = append(stack, i)
+		}
+	}
+	for _, heads := range [][]int32{g.Roots, g.Orphans} {
+		for _, i := range heads {
+			reach(i)
+		}
+	}
+	for len(stack) > 0 {
+		i := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		for _, j := range g.Members(i) {
+			reach(j)
+		}
+	}
+	for i := range g.Images {
+		if !reached[i] {
+			g.Circles = append(g.Circles, int32(i))
+		}
+	}
 }
 
 // link lays the edges out in one array, children before referrers.

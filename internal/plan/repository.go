@@ -17,7 +17,7 @@ type Judged struct {
 	Verdicts []policy.Verdict
 
 	// decision has, by image, the position of the decision that it follows plus
-	// one, and 0 for an image that no root reaches.
+	// one, and 0 for an image that a circle keeps.
 	decision []int32
 	// over says why the repository is held as a whole, or is "".
 	over string
@@ -38,7 +38,6 @@ func Judge(g *graph.Graph, r *policy.Result, limits policy.Limits) *Judged {
 }
 
 func (j *Judged) close() {
-	// What no root reaches, since images name each other in a circle, is kept.
 	for i := range j.Verdicts {
 		j.Verdicts[i] = policy.VerdictKeep
 		j.decision[i] = 0
@@ -51,6 +50,14 @@ func (j *Judged) close() {
 				j.Verdicts[i] = d.Verdict
 				j.decision[i] = int32(k + 1)
 			}
+		})
+	}
+	// No rule governs what images hold that name each other in a circle, since
+	// no root of it is known: it is kept, whichever other roots it lives with.
+	for _, c := range j.Graph.Circles {
+		w.Family(c, func(i int32) {
+			j.Verdicts[i] = policy.VerdictKeep
+			j.decision[i] = 0
 		})
 	}
 }
@@ -143,7 +150,7 @@ func (j *Judged) image(i int32) Image {
 		out.Reasons = append(out.Reasons, Reason{Code: policy.CodeLimit, Detail: j.over, Path: "limits.maxShare"})
 	}
 	if j.decision[i] == 0 {
-		out.Reasons = append(out.Reasons, Reason{Code: policy.CodeFamily, Detail: "it and others name each other in a circle, so none of them is a root"})
+		out.Reasons = append(out.Reasons, Reason{Code: policy.CodeFamily, Detail: "images that name each other in a circle hold it, so that no root decides"})
 		return out
 	}
 	d := &j.Result.Decisions[j.decision[i]-1]

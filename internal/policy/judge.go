@@ -239,6 +239,9 @@ func (e *evaluation) maxImages() {
 						stay(d.Root)
 					}
 				}
+				for _, i := range e.g.Circles {
+					stay(i)
+				}
 			}
 			open := slices.DeleteFunc(slices.Clone(r.governed), func(d int) bool {
 				decision := &e.result.Decisions[d]
