@@ -73,7 +73,9 @@ func (j *Judged) limit(share float64) {
 			n++
 		}
 	}
-	if n == 0 || float64(n) <= share*float64(len(j.Verdicts)) {
+	// A share such as 29 % is not exact as a float: 29 of 100 are not more.
+	const rounding = 1e-6
+	if n == 0 || float64(n) <= share*float64(len(j.Verdicts))+rounding {
 		return
 	}
 	j.over = fmt.Sprintf("%d of %d images would go, which is more than limits.maxShare allows (%.4g%%); raise it to let them go",
