@@ -140,6 +140,7 @@ func (p *Policy) Evaluate(in Input) *Result {
 	}
 	e.remaining()
 	e.maxImages()
+	e.archived()
 	e.hold()
 	return r
 }

@@ -40,9 +40,19 @@ func (e *evaluation) judge(d *Decision, k int) {
 		d.Reasons = append(d.Reasons, Reason{Code: CodeOrphan, text: "what it was attached to is gone"})
 	}
 	d.Reasons = append(d.Reasons, Reason{Code: CodeNotKept, Path: r.path, text: r.describe()})
-	if d.Verdict == VerdictArchive && e.g.Images[d.Root].Status == image.Archived {
-		d.Verdict = VerdictKeep
-		d.Reasons = []Reason{{Code: CodeNotKept, Path: r.path, text: fmt.Sprintf("rule %s archives it, and it is archived", r.Name)}}
+}
+
+// archived keeps what would be archived and is. It comes after maxImages: what
+// an earlier run archived must take no more room there than when it was judged
+// first, or each run would archive more.
+func (e *evaluation) archived() {
+	for k := range e.result.Decisions {
+		d := &e.result.Decisions[k]
+		if d.Verdict == VerdictArchive && e.g.Images[d.Root].Status == image.Archived {
+			r := e.rule(k)
+			d.Verdict = VerdictKeep
+			d.Reasons = []Reason{{Code: CodeNotKept, Path: r.path, text: fmt.Sprintf("rule %s archives it, and it is archived", r.Name)}}
+		}
 	}
 }
 
