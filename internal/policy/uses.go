@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -33,8 +34,12 @@ type repoUses struct {
 // NewUses indexes uses. holders returns the names of the configured registries
 // that a reference points to; there can be several for one account and region.
 // A use whose reference cannot be parsed is an error: the collector reports
-// those and leaves them out.
+// those and leaves them out. The order of uses does not matter.
 func NewUses(uses []image.Use, holders func(image.Reference) []string) (*Uses, error) {
+	// A snapshot is sorted already; a copy of millions of uses would be felt.
+	if !slices.IsSortedFunc(uses, compareUses) {
+		uses = slices.SortedFunc(slices.Values(uses), compareUses)
+	}
 	u := &Uses{all: uses, byDigest: map[image.Digest][]int32{}, byRepo: map[repoKey]*repoUses{}}
 	for i := range uses {
 		ref, err := image.ParseReference(uses[i].Reference)
@@ -50,6 +55,13 @@ func NewUses(uses []image.Use, holders func(image.Reference) []string) (*Uses, e
 		u.add(int32(i), ref, id, holders(ref))
 	}
 	return u, nil
+}
+
+// compareUses is the order of a snapshot: reference, holder, state, and what
+// tells uses apart otherwise.
+func compareUses(a, b image.Use) int {
+	return cmp.Or(cmp.Compare(a.Reference, b.Reference), cmp.Compare(a.Holder, b.Holder), cmp.Compare(a.State, b.State),
+		cmp.Compare(a.Source, b.Source), cmp.Compare(a.ImageID, b.ImageID))
 }
 
 func (u *Uses) add(i int32, ref image.Reference, id image.Digest, registries []string) {
