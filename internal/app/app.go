@@ -14,6 +14,7 @@ import (
 
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
 	"github.com/regsweep/regsweep/internal/usage"
@@ -52,6 +53,8 @@ type App struct {
 	All bool
 	// ExactSizes reads every manifest, so that shared layers are counted.
 	ExactSizes bool
+	// Store keeps the images of plans.
+	Store *planfile.Store
 	// Progress counts what is done; it may be nil.
 	Progress *Progress
 	Log      *slog.Logger

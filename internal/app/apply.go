@@ -161,7 +161,11 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 		r.Gap, r.Held = err.Error(), true
 		return nil
 	}
-	judged.Confirm(planned, a.Policy.Limits())
+	earlier, err := planned.Images()
+	if err != nil {
+		return fmt.Errorf("repository %s: %w", repo.Name, err)
+	}
+	judged.Confirm(earlier, a.Policy.Limits())
 	s := sweep{writer: writer, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}
 	goes := 0
 	for _, v := range judged.Verdicts {

@@ -106,6 +106,9 @@ func (a *App) judge(ctx context.Context, reader registry.Reader, repo image.Repo
 	}
 	a.Progress.judged(len(judged.Graph.Images))
 	j := judgement{repository: judged.Repository(a.All)}
+	if err := j.repository.Move(a.Store.Put); err != nil {
+		return judgement{}, fmt.Errorf("repository %s: %w", repo.Name, err)
+	}
 	for _, u := range missing {
 		j.warnings = append(j.warnings, fmt.Sprintf("%s/%s: %s is in use by %s and is not there", repo.Registry, repo.Name, u.Reference, u.Holder))
 	}

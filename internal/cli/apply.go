@@ -3,7 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/render"
 )
 
@@ -68,7 +68,7 @@ func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bo
 		if r.Filtered {
 			return nil, false, usageError("a saved plan is applied as a whole: --repository goes with regsweep plan --out")
 		}
-		if p, err = readPlan(args[0]); err != nil {
+		if p, err = r.readPlan(args[0]); err != nil {
 			return nil, false, err
 		}
 		if err := r.Check(p); err != nil {
@@ -86,16 +86,16 @@ func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bo
 }
 
 // readPlan reads a saved plan.
-func readPlan(path string) (*plan.Plan, error) {
-	data, err := os.ReadFile(path)
+func (r *run) readPlan(path string) (*plan.Plan, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, usageError("read the plan: %w", err)
 	}
-	var p plan.Plan
-	if err := json.Unmarshal(data, &p); err != nil {
-		return nil, usageError("read the plan %s: it is no plan, or was cut off: %w", path, err)
+	p, err := planfile.Read(bufio.NewReaderSize(f, 1<<16), r.Store)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, usageError("read the plan %s: %w", path, err)
 	}
-	return &p, nil
+	return p, nil
 }
 
 // ask asks whether to go on.

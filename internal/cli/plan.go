@@ -11,6 +11,7 @@ import (
 	"github.com/regsweep/regsweep/internal/app"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/render"
 )
 
@@ -41,7 +42,7 @@ by a safety limit or a gap; 10 with --detailed-exitcode, the plan deletes someth
 			return err
 		}
 		if out != "" {
-			if err := writeFile(out, func(file io.Writer) error { return render.JSON(file, outcome.Plan) }); err != nil {
+			if err := writeFile(out, func(file io.Writer) error { return planfile.Write(file, outcome.Plan) }); err != nil {
 				return fmt.Errorf("save the plan: %w", err)
 			}
 		}
@@ -73,7 +74,7 @@ func (r *run) show(w io.Writer, color bool, p *plan.Plan) error {
 	}
 	switch r.flags.output {
 	case "json":
-		return render.JSON(w, p)
+		return planfile.Write(w, p)
 	case "markdown":
 		return render.Markdown(w, p, opts)
 	}

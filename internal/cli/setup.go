@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/manifests"
 	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
 	"github.com/regsweep/regsweep/internal/usage"
@@ -25,11 +27,11 @@ type run struct {
 	env    config.RegistryEnv
 }
 
-// close ends the use of the cache. What is remembered of manifests is written
-// as they are read, so an error here loses nothing.
+// close ends the use of the cache and of the plan. What is remembered of
+// manifests is written as they are read, so an error here loses nothing.
 func (r *run) close() {
-	if err := r.env.Manifests.Close(); err != nil {
-		r.Log.Warn("close the cache", "error", err)
+	if err := errors.Join(r.env.Manifests.Warning(), r.env.Manifests.Close(), r.Store.Close()); err != nil {
+		r.Log.Warn("end the run", "error", err)
 	}
 }
 
@@ -91,7 +93,7 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		UsageNone: cfg.Usage.None, Policy: cfg.Compiled, ConfigHash: cfg.Hash(), Version: Version(),
 		Price: plan.Price{PerGBMonth: cfg.Price.PerGBMonth, Currency: cfg.Price.Currency},
 		Judge: judge, Now: w.Now, Repositories: repositories, Filtered: len(f.repositories) > 0,
-		Progress: &app.Progress{}, Log: log,
+		Store: planfile.NewStore(), Progress: &app.Progress{}, Log: log,
 	}
 	if err := r.openAll(ctx, env); err != nil {
 		r.close()

@@ -45,12 +45,7 @@ func (p *Plan) Finish(limits policy.Limits, price Price) {
 
 // hold turns everything that would go into held.
 func (r *Repository) hold(why Reason) {
-	for i := range r.Images {
-		if img := &r.Images[i]; goes(img.Verdict) {
-			img.Verdict = policy.VerdictHeld
-			img.Reasons = slices.Insert(img.Reasons, 0, why)
-		}
-	}
+	r.over = &why
 	t := &r.Totals
 	t.Held += t.Delete + t.Archive
 	t.Delete, t.Archive, t.BytesFreed, t.BytesFreedAtMost = 0, 0, 0, 0

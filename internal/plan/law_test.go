@@ -75,7 +75,7 @@ func verdicts(t testing.TB, j *plan.Judged, names ...string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	byDigest := map[image.Digest]plan.Image{}
-	for _, img := range j.Repository(true).Images {
+	for _, img := range j.Images(true) {
 		byDigest[img.Digest] = img
 	}
 	for _, n := range names {

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/image"
@@ -12,19 +13,20 @@ import (
 // Schema names the format of a plan. Fields are only ever added to it.
 const Schema = "regsweep.plan/v1"
 
-// Plan is what a run would do, and why.
+// Plan is what a run would do, and why. Package planfile writes it as JSON and
+// reads it.
 type Plan struct {
-	Schema string `json:"schema"`
+	Schema string
 	// Tool is the version of regsweep that made it.
-	Tool      string    `json:"tool"`
-	CreatedAt time.Time `json:"createdAt"`
+	Tool      string
+	CreatedAt time.Time
 	// Config is the hash of the configuration that it was made with.
-	Config     string     `json:"config"`
-	Sources    []Source   `json:"sources"`
-	Registries []Registry `json:"registries"`
-	Totals     Totals     `json:"totals"`
+	Config     string
+	Sources    []Source
+	Registries []Registry
+	Totals     Totals
 	// Warnings are things to look at that hold nothing back, sorted.
-	Warnings []string `json:"warnings,omitempty"`
+	Warnings []string
 }
 
 // Source tells how the reading of a usage source went.
@@ -38,19 +40,75 @@ type Source struct {
 
 // Registry is the part of a plan about one registry.
 type Registry struct {
-	Name         string       `json:"name"`
-	Host         string       `json:"host"`
-	Repositories []Repository `json:"repositories"`
+	Name         string
+	Host         string
+	Repositories []Repository
 }
 
-// Repository is the part of a plan about one repository.
+// Repository is the part of a plan about one repository. A plan can have a
+// million images, so its images may be kept elsewhere until they are needed.
 type Repository struct {
-	Name   string `json:"name"`
-	Totals Totals `json:"totals"`
-	// Images are sorted by digest. Kept images are listed only on demand.
-	Images []Image `json:"images"`
+	Name   string
+	Totals Totals
 	// Gap says why the repository could not be read; nothing of it goes then.
-	Gap string `json:"gap,omitempty"`
+	Gap string
+
+	images Images
+	// over is why the whole run is held, or nil.
+	over *Reason
+}
+
+// Images are the images of one repository, wherever they are.
+type Images interface {
+	// Load returns them, sorted by digest. The caller may change the list.
+	Load() ([]Image, error)
+}
+
+// List is Images in memory.
+type List []Image
+
+// Load implements Images.
+func (l List) Load() ([]Image, error) { return slices.Clone(l), nil }
+
+// NewRepository returns the part of a plan about one repository as it was
+// stored; gap is empty where it could be read.
+func NewRepository(name string, totals Totals, gap string, images Images) Repository {
+	return Repository{Name: name, Totals: totals, Gap: gap, images: images}
+}
+
+// Images returns the listed images, sorted by digest. Kept images are listed
+// only on demand.
+func (r *Repository) Images() ([]Image, error) {
+	if r.images == nil {
+		return nil, nil
+	}
+	list, err := r.images.Load()
+	if err != nil || r.over == nil {
+		return list, err
+	}
+	for i := range list {
+		if img := &list[i]; goes(img.Verdict) {
+			img.Verdict = policy.VerdictHeld
+			img.Reasons = slices.Insert(slices.Clone(img.Reasons), 0, *r.over)
+		}
+	}
+	return list, nil
+}
+
+// Move keeps the images elsewhere from now on.
+func (r *Repository) Move(store func([]Image) (Images, error)) error {
+	if r.images == nil {
+		return nil
+	}
+	list, err := r.images.Load()
+	if err != nil {
+		return err
+	}
+	moved, err := store(list)
+	if err == nil {
+		r.images = moved
+	}
+	return err
 }
 
 // Totals counts images and compressed bytes.
@@ -137,5 +195,5 @@ func (t Totals) Acts() bool { return t.Delete+t.Archive > 0 }
 
 // Unread returns the entry of a repository that could not be read, and why.
 func Unread(name, why string) Repository {
-	return Repository{Name: name, Images: []Image{}, Gap: why}
+	return Repository{Name: name, Gap: why}
 }

@@ -88,14 +88,12 @@ func (j *Judged) limit(share float64) {
 }
 
 // Confirm leaves every family of which a member that would go is not in the
-// earlier plan with the same verdict and the same tags. earlier is nil where
-// the repository was not in the plan.
-func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) {
-	planned := map[image.Digest]*Image{}
-	if earlier != nil {
-		for i := range earlier.Images {
-			planned[earlier.Images[i].Digest] = &earlier.Images[i]
-		}
+// earlier plan with the same verdict and the same tags. earlier are the images
+// that the plan lists of the repository.
+func (j *Judged) Confirm(earlier []Image, limits policy.Limits) {
+	planned := make(map[image.Digest]*Image, len(earlier))
+	for i := range earlier {
+		planned[earlier[i].Digest] = &earlier[i]
 	}
 	w := j.Graph.NewWalker()
 	for k := range j.Result.Decisions {
@@ -119,19 +117,27 @@ func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) {
 	j.limit(limits.MaxShare)
 }
 
+// Images returns the verdicts on images, sorted by digest; all lists kept images
+// too.
+func (j *Judged) Images(all bool) []Image {
+	var list []Image
+	for i, v := range j.Verdicts {
+		if all || v != policy.VerdictKeep {
+			list = append(list, j.image(int32(i)))
+		}
+	}
+	return list
+}
+
 // Repository returns the repository's part of a plan; all lists kept images too.
 func (j *Judged) Repository(all bool) *Repository {
 	g := j.Graph
-	r := &Repository{Name: g.Repository.Name, Images: []Image{}}
+	r := &Repository{Name: g.Repository.Name, images: List(j.Images(all))}
 	r.Totals.Images = len(g.Images)
 	for i := range g.Images {
-		v := j.Verdicts[i]
-		r.Totals.count(v, 1)
+		r.Totals.count(j.Verdicts[i], 1)
 		if !g.Images[i].IsIndex() {
 			r.Totals.Bytes += g.Images[i].Size
-		}
-		if all || v != policy.VerdictKeep {
-			r.Images = append(r.Images, j.image(int32(i)))
 		}
 	}
 	r.Totals.BytesFreed, r.Totals.BytesFreedAtMost = j.Freed(func(i int) bool { return j.Verdicts[i] == policy.VerdictDelete })

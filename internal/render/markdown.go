@@ -33,14 +33,19 @@ func Markdown(w io.Writer, doc *plan.Plan, opts Options) error {
 			}
 			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %d | %s |\n", cell(r.Name), t.Images, t.Keep, t.Delete, t.Archive, t.Held, frees)
 		}
-		for _, r := range reg.Repositories {
-			if len(r.Images) == 0 {
+		for k := range reg.Repositories {
+			r := &reg.Repositories[k]
+			images, err := r.Images()
+			if err != nil {
+				return fmt.Errorf("repository %s: %w", r.Name, err)
+			}
+			if len(images) == 0 {
 				continue
 			}
-			fmt.Fprintf(&b, "\n<details><summary>%s: %s</summary>\n\n", cell(r.Name), Count(len(r.Images), "image"))
+			fmt.Fprintf(&b, "\n<details><summary>%s: %s</summary>\n\n", cell(r.Name), Count(len(images), "image"))
 			b.WriteString("| Verdict | Tags | Digest | Pushed | Size | Why |\n|---|---|---|---|---:|---|\n")
-			for i := range r.Images {
-				img := &r.Images[i]
+			for i := range images {
+				img := &images[i]
 				pushed := "unknown"
 				if img.PushedAt.Known() {
 					pushed = img.PushedAt.Time().Format("2006-01-02")

@@ -96,8 +96,10 @@ func (p *page) table(indent string, header []string, rows [][]string, right ...i
 func Plan(w io.Writer, doc *plan.Plan, opts Options) error {
 	p := &page{opts: opts}
 	p.sources(doc)
-	for _, reg := range doc.Registries {
-		p.registry(reg)
+	for i := range doc.Registries {
+		if err := p.registry(&doc.Registries[i]); err != nil {
+			return err
+		}
 	}
 	p.totals(doc)
 	_, err := io.WriteString(w, p.b.String())
@@ -121,7 +123,7 @@ func (p *page) sources(doc *plan.Plan) {
 	p.table("  ", nil, rows, 1)
 }
 
-func (p *page) registry(reg plan.Registry) {
+func (p *page) registry(reg *plan.Registry) error {
 	p.line("")
 	p.line("%s  %s", p.style(reg.Name, bold), p.style(reg.Host, faint))
 	var rows [][]string
@@ -145,18 +147,25 @@ func (p *page) registry(reg plan.Registry) {
 		p.line("  %s", p.style(fmt.Sprintf("%s with nothing to do", Count(quiet, "repository")), faint))
 	}
 	shown := 0
-	for _, r := range reg.Repositories {
-		if len(r.Images) == 0 {
+	for i := range reg.Repositories {
+		r := &reg.Repositories[i]
+		if !p.opts.All && !r.Totals.Acts() && r.Totals.Held == 0 {
 			continue
 		}
-		if shown++; p.opts.All || shown <= shownRepositories {
-			p.images(r)
+		if shown++; !p.opts.All && shown > shownRepositories {
+			continue
 		}
+		images, err := r.Images()
+		if err != nil {
+			return fmt.Errorf("repository %s: %w", r.Name, err)
+		}
+		p.images(r.Name, images)
 	}
 	if rest := shown - shownRepositories; rest > 0 && !p.opts.All {
 		p.line("")
 		p.line("  %s", p.style(fmt.Sprintf("… and the images of %s more (--all lists all, --repository one)", Count(rest, "repository")), faint))
 	}
+	return nil
 }
 
 // group is roots of one repository with the same verdict for the same reasons.
@@ -168,12 +177,12 @@ type group struct {
 
 // images lists roots, newest first, under what they have in common; what lives
 // with a root is only counted.
-func (p *page) images(r plan.Repository) {
+func (p *page) images(repository string, images []plan.Image) {
 	members := map[image.Digest]int{}
 	index := map[string]int{}
 	var groups []group
-	for i := range r.Images {
-		img := &r.Images[i]
+	for i := range images {
+		img := &images[i]
 		if img.Root != img.Digest {
 			members[img.Root]++
 			continue
@@ -193,7 +202,7 @@ func (p *page) images(r plan.Repository) {
 	}
 	slices.SortFunc(groups, func(a, b group) int { return cmp.Or(cmp.Compare(a.verdict, b.verdict), cmp.Compare(a.why, b.why)) })
 	p.line("")
-	p.line("  %s", p.style(r.Name, bold))
+	p.line("  %s", p.style(repository, bold))
 	for _, g := range groups {
 		with := 0
 		for _, img := range g.roots {

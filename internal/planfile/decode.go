@@ -1,0 +1,164 @@
+package planfile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/regsweep/regsweep/internal/plan"
+)
+
+// FormatError says that something is no plan of this format.
+type FormatError struct{ Err error }
+
+func (e *FormatError) Error() string { return "it is no plan, or was cut off: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *FormatError) Unwrap() error { return e.Err }
+
+// Read reads a plan as a stream; the images go into the store. Unknown fields
+// are passed over, since fields are only ever added to the format; what is not
+// a plan at all, or was cut off, is a *FormatError. A plan of another schema is
+// returned as far as its schema, for the caller to refuse.
+func Read(r io.Reader, store *Store) (*plan.Plan, error) {
+	d := decoder{json.NewDecoder(r)}
+	p := &plan.Plan{}
+	seen := map[string]bool{}
+	err := d.object(func(field string) error {
+		seen[field] = true
+		switch field {
+		case "schema":
+			return d.Decode(&p.Schema)
+		case "tool":
+			return d.Decode(&p.Tool)
+		case "createdAt":
+			var t time.Time
+			err := d.Decode(&t)
+			p.CreatedAt = t
+			return err
+		case "config":
+			return d.Decode(&p.Config)
+		case "sources":
+			return d.Decode(&p.Sources)
+		case "totals":
+			return d.Decode(&p.Totals)
+		case "warnings":
+			return d.Decode(&p.Warnings)
+		case "registries":
+			return d.array(func() error {
+				reg, err := d.registry(store)
+				p.Registries = append(p.Registries, reg)
+				return err
+			})
+		}
+		return d.skip()
+	})
+	if err == nil && p.Schema == plan.Schema {
+		for _, field := range []string{"tool", "createdAt", "config", "sources", "registries", "totals"} {
+			if !seen[field] {
+				err = fmt.Errorf("it has no %s", field)
+				break
+			}
+		}
+	}
+	if err == nil {
+		if _, more := d.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is more after its end")
+		}
+	}
+	if err != nil {
+		var stored *storeError
+		if errors.As(err, &stored) {
+			return nil, err
+		}
+		return nil, &FormatError{err}
+	}
+	return p, nil
+}
+
+type decoder struct{ *json.Decoder }
+
+// object calls field with the name of each field of the next value.
+func (d decoder) object(field func(name string) error) error {
+	if err := d.delim('{'); err != nil {
+		return err
+	}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		name, ok := t.(string)
+		if !ok {
+			return fmt.Errorf("%v is no name of a field", t)
+		}
+		if err := field(name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return d.delim('}')
+}
+
+// array calls element before each element of the next value.
+func (d decoder) array(element func() error) error {
+	if err := d.delim('['); err != nil {
+		return err
+	}
+	for d.More() {
+		if err := element(); err != nil {
+			return err
+		}
+	}
+	return d.delim(']')
+}
+
+func (d decoder) delim(want json.Delim) error {
+	t, err := d.Token()
+	if err != nil {
+		return err
+	}
+	if t != want {
+		return fmt.Errorf("%v stands where %v belongs", t, want)
+	}
+	return nil
+}
+
+func (d decoder) skip() error {
+	var ignored json.RawMessage
+	return d.Decode(&ignored)
+}
+
+func (d decoder) registry(store *Store) (reg plan.Registry, err error) {
+	err = d.object(func(field string) error {
+		switch field {
+		case "name":
+			return d.Decode(&reg.Name)
+		case "host":
+			return d.Decode(&reg.Host)
+		case "repositories":
+			return d.array(func() error {
+				r, err := d.repository(store)
+				reg.Repositories = append(reg.Repositories, r)
+				return err
+			})
+		}
+		return d.skip()
+	})
+	return reg, err
+}
+
+func (d decoder) repository(store *Store) (plan.Repository, error) {
+	var r struct {
+		Name   string       `json:"name"`
+		Totals plan.Totals  `json:"totals"`
+		Gap    string       `json:"gap"`
+		Images []plan.Image `json:"images"`
+	}
+	if err := d.Decode(&r); err != nil {
+		return plan.Repository{}, err
+	}
+	images, err := store.Put(r.Images)
+	return plan.NewRepository(r.Name, r.Totals, r.Gap, images), err
+}

@@ -1,0 +1,191 @@
+package planfile_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/planfile"
+	"github.com/regsweep/regsweep/internal/policy"
+)
+
+// images are the texts of plan.Image as encoding/json reads them.
+func anImage(t *rapid.T) plan.Image {
+	text := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-z0-9./-]{0,20}`))
+	moment := rapid.OneOf(rapid.Just(image.Time(0)), rapid.Map(rapid.Int64Range(1, 4e12), func(ms int64) image.Time { return image.Time(ms) }))
+	img := plan.Image{
+		Digest: image.DigestOf([]byte(text.Draw(t, "digest"))), Root: image.DigestOf([]byte(text.Draw(t, "root"))),
+		Tags: rapid.SliceOf(text).Draw(t, "tags"), Kind: rapid.SampledFrom([]string{"image", "index", "referrer"}).Draw(t, "kind"),
+		PushedAt: moment.Draw(t, "pushed"), PulledAt: moment.Draw(t, "pulled"), Size: rapid.Int64().Draw(t, "size"),
+		Verdict: policy.Verdict(rapid.IntRange(0, 3).Draw(t, "verdict")), Rule: text.Draw(t, "rule"), Reasons: []plan.Reason{},
+	}
+	for range rapid.IntRange(0, 3).Draw(t, "reasons") {
+		img.Reasons = append(img.Reasons, plan.Reason{Code: policy.CodeGap, Detail: text.Draw(t, "detail"), Path: text.Draw(t, "path")})
+	}
+	return img
+}
+
+// The lines that are written by hand are what encoding/json writes.
+func TestAppendImageIsWhatJSONWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		img := anImage(t)
+		var want bytes.Buffer
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(img); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(strings.TrimSpace(want.String()), string(planfile.AppendImage(nil, &img))); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+func example(t testing.TB, store *planfile.Store, repositories, images int) *plan.Plan {
+	t.Helper()
+	p := &plan.Plan{
+		Schema: plan.Schema, Tool: "test", CreatedAt: time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC), Config: "sha256:00",
+		Sources:    []plan.Source{{Name: "ecs", Uses: 3, Status: "ok"}},
+		Registries: []plan.Registry{{Name: "prod", Host: "111122223333.dkr.ecr.eu-west-1.amazonaws.com"}},
+		Warnings:   []string{"a <warning> & \"more\""},
+	}
+	for r := range repositories {
+		var list []plan.Image
+		for i := range images {
+			list = append(list, plan.Image{
+				Digest: image.DigestOf(fmt.Append(nil, r, i)), Tags: []string{fmt.Sprintf("v%d", i)}, Kind: "image", Size: 1,
+				Verdict: policy.VerdictDelete, Rule: "all", Reasons: []plan.Reason{{Code: policy.CodeNotKept, Detail: "rule all keeps nothing"}},
+			})
+		}
+		kept, err := store.Put(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Registries[0].Repositories = append(p.Registries[0].Repositories,
+			plan.NewRepository(fmt.Sprintf("r%03d", r), plan.Totals{Images: images, Delete: images}, "", kept))
+	}
+	p.Registries[0].Repositories = append(p.Registries[0].Repositories, plan.Unread("unread", "denied"))
+	p.Finish(policy.Limits{MaxDeletes: 1e9}, plan.Price{PerGBMonth: 0.1})
+	return p
+}
+
+func write(t testing.TB, p *plan.Plan) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := planfile.Write(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func newStore(t testing.TB) *planfile.Store {
+	s := planfile.NewStore()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// A plan that is too large for memory is written and read as any other.
+func TestRoundTrip(t *testing.T) {
+	for _, size := range []struct{ repositories, images int }{{0, 0}, {3, 4}, {60, 1000}} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			text := write(t, example(t, newStore(t), size.repositories, size.images))
+			if !json.Valid(text) {
+				t.Fatal("what was written is no JSON")
+			}
+			read, err := planfile.Read(bytes.NewReader(text), newStore(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(text, write(t, read)) {
+				t.Error("a plan that was read is not written as it was")
+			}
+		})
+	}
+}
+
+// A run over maxDeletes shows what would have gone as held, wherever it is kept.
+func TestHeldPlan(t *testing.T) {
+	p := example(t, newStore(t), 2, 3)
+	p.Finish(policy.Limits{MaxDeletes: 5}, plan.Price{})
+	if p.Totals.Delete != 0 || p.Totals.Held != 6 {
+		t.Errorf("totals = %+v", p.Totals)
+	}
+	text := string(write(t, p))
+	if strings.Contains(text, `"verdict":"delete"`) || strings.Count(text, `"verdict":"held"`) != 6 ||
+		!strings.Contains(text, "the run would take 6 images, which is more than limits.maxDeletes allows (5)") {
+		t.Errorf("held plan:\n%s", text)
+	}
+}
+
+// What was cut off is never taken for a whole plan.
+func TestTruncated(t *testing.T) {
+	text := bytes.TrimSpace(write(t, example(t, newStore(t), 2, 2)))
+	for n := range len(text) {
+		_, err := planfile.Read(bytes.NewReader(text[:n]), newStore(t))
+		var format *planfile.FormatError
+		if !errors.As(err, &format) {
+			t.Fatalf("the first %d of %d bytes were read: %v", n, len(text), err)
+		}
+	}
+}
+
+func TestBadPlans(t *testing.T) {
+	for name, text := range map[string]string{
+		"another value":     `[]`,
+		"no fields":         `{"schema": "regsweep.plan/v1"}`,
+		"wrong type":        `{"schema": 1}`,
+		"more than a plan":  string(write(t, example(t, newStore(t), 0, 0))) + "{}",
+		"unknown verdict":   strings.Replace(string(write(t, example(t, newStore(t), 1, 1))), `"delete","rule"`, `"remove","rule"`, 1),
+		"no digest at all":  strings.Replace(string(write(t, example(t, newStore(t), 1, 1))), `"digest":"sha256:`, `"digest":"sha1:`, 1),
+		"images no list":    strings.Replace(string(write(t, example(t, newStore(t), 0, 0))), `"repositories": [`, `"repositories": [{"name":"x","images":{}},`, 1),
+		"repositories null": strings.Replace(string(write(t, example(t, newStore(t), 0, 0))), `"registries": [`, `"registries": [{"repositories":null},`, 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := planfile.Read(strings.NewReader(text), newStore(t))
+			var format *planfile.FormatError
+			if !errors.As(err, &format) {
+				t.Errorf("error = %v, want a *FormatError", err)
+			}
+		})
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(write(f, example(f, newStore(f), 1, 2)))
+	f.Add([]byte(`{"schema": "regsweep.plan/v1", "registries": [{"repositories": [{"images": [{}]}]}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := planfile.Read(bytes.NewReader(text), newStore(t))
+		if err != nil {
+			return
+		}
+		if !json.Valid(write(t, p)) {
+			t.Error("a plan that was read is written as no JSON")
+		}
+	})
+}
+
+func BenchmarkEncode(b *testing.B) {
+	p := example(b, newStore(b), 1, 1)
+	list, err := p.Registries[0].Repositories[0].Images()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	var line []byte
+	for b.Loop() {
+		line = planfile.AppendImage(line[:0], &list[0])
+	}
+}

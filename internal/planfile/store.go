@@ -1,0 +1,130 @@
+package planfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"github.com/regsweep/regsweep/internal/plan"
+)
+
+// inMemory is how many bytes a store holds in memory before it uses a file.
+const inMemory = 8 << 20
+
+// Store keeps the images of a plan: a few in memory, more in a temporary file
+// that has no name any more. It may be used by many goroutines at once.
+type Store struct {
+	mu     sync.Mutex
+	memory []byte
+	file   *os.File
+	end    int64
+}
+
+// NewStore returns an empty store.
+func NewStore() *Store { return &Store{} }
+
+// Close gives the memory and the file back. Its images cannot be loaded then.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.memory = nil
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	s.file = nil
+	if err != nil {
+		return fmt.Errorf("close the store of the plan: %w", err)
+	}
+	return nil
+}
+
+// storeError is a problem of the store and not of a plan.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return "keep the plan in a temporary file: " + e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }
+
+// Put stores the images of one repository.
+func (s *Store) Put(list []plan.Image) (plan.Images, error) {
+	if len(list) == 0 {
+		return plan.List(nil), nil
+	}
+	b := []byte{'['}
+	for i := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendImage(b, &list[i])
+	}
+	b = append(b, ']')
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.end
+	if err := s.write(b); err != nil {
+		return nil, &storeError{err}
+	}
+	s.end += int64(len(b))
+	return stored{s, at, len(b)}, nil
+}
+
+func (s *Store) write(b []byte) error {
+	if s.file == nil && len(s.memory)+len(b) <= inMemory {
+		s.memory = append(s.memory, b...)
+		return nil
+	}
+	if s.file == nil {
+		f, err := os.CreateTemp("", "regsweep-plan-*")
+		if err != nil {
+			return err
+		}
+		s.file = f
+		// Nobody else needs the name, and a process that is killed leaves nothing.
+		if err := os.Remove(f.Name()); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(s.memory, 0); err != nil {
+			return err
+		}
+		s.memory = nil
+	}
+	_, err := s.file.WriteAt(b, s.end)
+	return err
+}
+
+// stored are the images of one repository in a store.
+type stored struct {
+	store *Store
+	at    int64
+	n     int
+}
+
+// Load implements plan.Images.
+func (i stored) Load() ([]plan.Image, error) {
+	b := make([]byte, i.n)
+	if err := i.store.read(b, i.at); err != nil {
+		return nil, &storeError{err}
+	}
+	var list []plan.Image
+	if err := json.Unmarshal(b, &list); err != nil {
+		return nil, &storeError{err}
+	}
+	return list, nil
+}
+
+func (s *Store) read(b []byte, at int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file != nil {
+		_, err := s.file.ReadAt(b, at)
+		return err
+	}
+	_, err := bytes.NewReader(s.memory).ReadAt(b, at)
+	if err == io.EOF {
+		err = nil
+	}
+	return err
+}
