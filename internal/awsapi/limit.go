@@ -52,12 +52,14 @@ func (m *limit) HandleFinalize(ctx context.Context, in middleware.FinalizeInput,
 	defer func() { limiter.done(permit, result) }() // also when next panics
 	out, metadata, err = next.HandleFinalize(ctx, in)
 	var unsent *credentialsFailure
-	if !errors.As(err, &unsent) {
-		result = outcome{
-			succeeded:  err == nil || answered(err),
-			throttled:  m.classes.throttle(err),
-			retryAfter: retryAfter(err, m.limiters.clock.now()),
-		}
+	if errors.As(err, &unsent) {
+		result = outcome{unsent: true}
+		return out, metadata, err
+	}
+	result = outcome{
+		succeeded:  err == nil || answered(err),
+		throttled:  m.classes.throttle(err),
+		retryAfter: retryAfter(err, m.limiters.clock.now()),
 	}
 	return out, metadata, err
 }

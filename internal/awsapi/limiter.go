@@ -84,6 +84,8 @@ type permit struct {
 // such as one whose connection broke.
 type outcome struct {
 	throttled, succeeded bool
+	// unsent says that the call did not get as far as AWS.
+	unsent bool
 	// retryAfter is how long AWS asked to wait, or 0.
 	retryAfter time.Duration
 }
@@ -180,6 +182,9 @@ func (l *limiter) settle(p permit, o outcome) {
 	defer l.mu.Unlock()
 	now := l.clock.now()
 	l.counts.inFlight--
+	if o.unsent {
+		l.counts.calls--
+	}
 	if o.retryAfter > 0 {
 		until := now.Add(min(o.retryAfter, maxRetryAfter))
 		if until.After(l.notBefore) {
