@@ -69,15 +69,16 @@ func reply(w http.ResponseWriter, status int, contentType, body string) {
 	io.WriteString(w, body)
 }
 
-// drop closes the connection after some bytes of the answer.
-func drop(w http.ResponseWriter, bytes string) {
-	conn, buffer, err := w.(http.Hijacker).Hijack()
+// drop sends some bytes of an answer and closes the connection.
+func drop(w http.ResponseWriter, beginning string) {
+	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		panic(err)
 	}
-	buffer.WriteString(bytes)
-	buffer.Flush()
-	conn.Close()
+	defer conn.Close()
+	if _, err := io.WriteString(conn, beginning); err != nil {
+		panic(err)
+	}
 }
 
 const onePage = `{"repositories": [{"repositoryName": "apps/web"}]}`
@@ -85,6 +86,7 @@ const onePage = `{"repositories": [{"repositoryName": "apps/web"}]}`
 // TestFaultsThenSuccess has the first answers go wrong in each way, and the
 // next one right: the call must succeed with what the right one said.
 func TestFaultsThenSuccess(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name   string
 		faults int
@@ -159,6 +161,7 @@ func TestFaultsThenSuccess(t *testing.T) {
 // TestAnswersThatSayNothing gives each of the protocols answers that could be
 // taken for an empty list. Each must end as an error.
 func TestAnswersThatSayNothing(t *testing.T) {
+	t.Parallel()
 	protocols := []struct {
 		name string
 		call func(ctx context.Context, cfg aws.Config) error
@@ -216,6 +219,7 @@ func TestAnswersThatSayNothing(t *testing.T) {
 
 // TestFaultsThatLast has every answer go wrong.
 func TestFaultsThatLast(t *testing.T) {
+	t.Parallel()
 	throttled := func(err error) bool {
 		var e *ThrottledError
 		return errors.As(err, &e) && e.Action == "ecr:DescribeRepositories"
@@ -268,7 +272,9 @@ func TestFaultsThatLast(t *testing.T) {
 func TestOneByteBodies(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ int) {
 		for _, b := range []byte("\n " + onePage) {
-			w.Write([]byte{b})
+			if _, err := w.Write([]byte{b}); err != nil {
+				return
+			}
 			w.(http.Flusher).Flush()
 		}
 	})
