@@ -32,7 +32,7 @@ var order = [][]string{
 	{"internal/usage"},
 	{"internal/registry"},
 	// Libraries: each could be a module of its own.
-	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/layers", "internal/manifests", "internal/oracle"},
+	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/layers", "internal/manifests", "internal/oracle", "internal/planfile"},
 	// The pure middle.
 	{"internal/plan"},
 	{"internal/policy"},
