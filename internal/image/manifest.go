@@ -39,14 +39,31 @@ type Blob struct {
 
 // descriptor is the wire form of an OCI descriptor.
 type descriptor struct {
-	MediaType string `json:"mediaType"`
-	Digest    Digest `json:"digest"`
-	Size      int64  `json:"size"`
+	MediaType string       `json:"mediaType"`
+	Digest    once[Digest] `json:"digest"`
+	Size      int64        `json:"size"`
 	Platform  *struct {
 		OS           string `json:"os"`
 		Architecture string `json:"architecture"`
 		Variant      string `json:"variant"`
 	} `json:"platform"`
+}
+
+// once is a field that must not occur twice. Of equal names encoding/json takes
+// the last, and names that differ in case only are equal to it: of two lists of
+// an index it would lose one without an error.
+type once[T any] struct {
+	value T
+	seen  bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *once[T]) UnmarshalJSON(content []byte) error {
+	if o.seen {
+		return errors.New("a field that decides what is listed or attached occurs twice")
+	}
+	o.seen = true
+	return json.Unmarshal(content, &o.value)
 }
 
 // ParseManifest reads a manifest or an index. declared is the media type that
@@ -56,13 +73,13 @@ type descriptor struct {
 // result: an index of unknown children could hold any image.
 func ParseManifest(content []byte, declared string) (*Manifest, error) {
 	var raw struct {
-		SchemaVersion int           `json:"schemaVersion"`
-		MediaType     string        `json:"mediaType"`
-		ArtifactType  string        `json:"artifactType"`
-		Config        *descriptor   `json:"config"`
-		Layers        []descriptor  `json:"layers"`
-		Manifests     *[]descriptor `json:"manifests"`
-		Subject       *descriptor   `json:"subject"`
+		SchemaVersion int                 `json:"schemaVersion"`
+		MediaType     string              `json:"mediaType"`
+		ArtifactType  string              `json:"artifactType"`
+		Config        *descriptor         `json:"config"`
+		Layers        []descriptor        `json:"layers"`
+		Manifests     once[*[]descriptor] `json:"manifests"`
+		Subject       once[*descriptor]   `json:"subject"`
 		// Blobs is the field of the withdrawn OCI artifact manifest.
 		Blobs []descriptor `json:"blobs"`
 		// FSLayers marks Docker schema 1, which references no manifest.
@@ -77,13 +94,14 @@ func ParseManifest(content []byte, declared string) (*Manifest, error) {
 	if m.MediaType == "" {
 		m.MediaType = declared
 	}
-	if raw.Subject != nil {
-		m.Subject = raw.Subject.Digest
+	if subject := raw.Subject.value; subject != nil {
+		m.Subject = subject.Digest.value
 		if m.Subject.IsZero() {
 			return nil, errors.New("parse manifest: the subject has no digest")
 		}
 	}
-	isIndex := raw.Manifests != nil || IsIndexType(m.MediaType) || IsIndexType(declared)
+	list := raw.Manifests.value
+	isIndex := list != nil || IsIndexType(m.MediaType) || IsIndexType(declared)
 	if !isIndex {
 		m.addBlobs(raw.Config, raw.Layers, raw.Blobs)
 		for _, l := range raw.FSLayers {
@@ -91,14 +109,14 @@ func ParseManifest(content []byte, declared string) (*Manifest, error) {
 		}
 		return m, nil
 	}
-	if raw.Manifests == nil {
+	if list == nil {
 		return nil, errors.New("parse manifest: an index without a list of manifests")
 	}
-	for i, c := range *raw.Manifests {
-		if c.Digest.IsZero() {
+	for i, c := range *list {
+		if c.Digest.value.IsZero() {
 			return nil, fmt.Errorf("parse manifest: entry %d of the index has no digest", i)
 		}
-		child := Child{Digest: c.Digest, Size: c.Size}
+		child := Child{Digest: c.Digest.value, Size: c.Size}
 		if p := c.Platform; p != nil {
 			child.Platform = p.OS + "/" + p.Architecture
 			if p.Variant != "" {
@@ -113,14 +131,15 @@ func ParseManifest(content []byte, declared string) (*Manifest, error) {
 func (m *Manifest) addBlobs(config *descriptor, lists ...[]descriptor) {
 	seen := map[Digest]bool{}
 	add := func(d descriptor) {
-		if d.Digest.IsZero() || seen[d.Digest] {
+		digest := d.Digest.value
+		if digest.IsZero() || seen[digest] {
 			return
 		}
-		seen[d.Digest] = true
-		m.Blobs = append(m.Blobs, Blob{Digest: d.Digest, Size: d.Size})
+		seen[digest] = true
+		m.Blobs = append(m.Blobs, Blob{Digest: digest, Size: d.Size})
 	}
 	if config != nil {
-		m.Config = config.Digest
+		m.Config = config.Digest.value
 		add(*config)
 	}
 	for _, list := range lists {
