@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,8 +48,8 @@ type App struct {
 	Now func() time.Time
 	// Repositories narrows the run to matching names.
 	Repositories policy.Repositories
-	// Filtered says that Repositories was given and does not take all.
-	Filtered bool
+	// Shard narrows the run to its part of the repositories.
+	Shard Shard
 	// All lists kept images in plans too.
 	All bool
 	// ExactSizes reads every manifest, so that shared layers are counted.
@@ -107,7 +108,10 @@ func (a *App) learn(ctx context.Context) (*known, error) {
 	}
 	k := &known{any: len(result.Gaps) > 0}
 	for _, s := range result.Snapshot.Sources {
-		k.sources = append(k.sources, plan.Source{Name: s.Name, Uses: s.Uses, Status: string(s.Status), Detail: s.Detail})
+		counts := slices.ContainsFunc(result.Gaps, func(g usage.Gap) bool { return g.Source == s.Name })
+		k.sources = append(k.sources, plan.Source{
+			Name: s.Name, Uses: s.Uses, Status: s.Status, Detail: s.Detail, Ignored: s.Status != usage.StatusOK && !counts,
+		})
 	}
 	for _, g := range result.Gaps {
 		covers, errs := policy.CompileRepositories(g.Covers)

@@ -50,7 +50,7 @@ func (a *App) explain(ctx context.Context, name string, k *known) (found []plan.
 			digest = ref.ImageID
 		}
 		repositories, err := reader.Repositories(ctx, func(repo string) bool {
-			return (ref.IsBare() || repo == ref.Repository) && a.Repositories.Match(repo)
+			return (ref.IsBare() || repo == ref.Repository) && a.selects(reader.Identity().Name, repo)
 		}, a.Policy.NeedsRepositoryTags())
 		if err != nil {
 			return nil, fmt.Errorf("registry %s: %w", reader.Identity().Name, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -36,12 +37,17 @@ func (a *App) judgeAll(ctx context.Context, usageKnown <-chan *known, out *Outco
 		}
 	})
 	lists := make([][]image.Repository, len(a.Readers))
+	names := make([][]string, len(a.Readers)) // of all repositories, selected or not
 	group, listCtx := errgroup.WithContext(ctx)
 	for i, reader := range a.Readers {
 		group.Go(func() (err error) {
-			lists[i], err = reader.Repositories(listCtx, a.Repositories.Match, a.Policy.NeedsRepositoryTags())
+			registry := reader.Identity().Name
+			lists[i], err = reader.Repositories(listCtx, func(name string) bool {
+				names[i] = append(names[i], name)
+				return a.selects(registry, name)
+			}, a.Policy.NeedsRepositoryTags())
 			if err != nil {
-				return fmt.Errorf("registry %s: %w", reader.Identity().Name, err)
+				return fmt.Errorf("registry %s: %w", registry, err)
 			}
 			a.Progress.found(len(lists[i]))
 			return nil
@@ -71,20 +77,22 @@ func (a *App) judgeAll(ctx context.Context, usageKnown <-chan *known, out *Outco
 	if err != nil {
 		return nil, err
 	}
-	out.Plan.Warnings = append(out.Plan.Warnings, a.unplaced(k, lists)...)
+	out.Plan.Warnings = append(out.Plan.Warnings, a.unmatched(names)...)
+	out.Plan.Warnings = append(out.Plan.Warnings, a.unplaced(k, names)...)
 	return k, a.collect(lists, results, out)
 }
 
-// unplaced warns of uses of repositories that are not there. A run over a part
-// of the repositories cannot tell.
-func (a *App) unplaced(k *known, lists [][]image.Repository) (warnings []string) {
-	if a.Filtered {
-		return nil
-	}
+// selects reports whether the run is about a repository.
+func (a *App) selects(registry, repository string) bool {
+	return a.Repositories.Match(repository) && a.Shard.Has(registry, repository)
+}
+
+// unplaced warns of uses of repositories that are not there.
+func (a *App) unplaced(k *known, names [][]string) (warnings []string) {
 	there := map[[2]string]bool{}
-	for _, list := range lists {
-		for _, r := range list {
-			there[[2]string{r.Registry, r.Name}] = true
+	for i, list := range names {
+		for _, name := range list {
+			there[[2]string{a.Readers[i].Identity().Name, name}] = true
 		}
 	}
 	for _, u := range k.uses.Unplaced(func(registry, repository string) bool { return there[[2]string{registry, repository}] }) {
@@ -170,26 +178,17 @@ func (a *App) collect(lists [][]image.Repository, results [][]judgement, out *Ou
 	if unread > 0 && unread == total {
 		return first
 	}
-	out.Plan.Warnings = append(out.Plan.Warnings, a.unmatched(lists)...)
 	return nil
 }
 
-// unmatched warns of patterns that match no repository. A run over a part of
-// the repositories can say that of its own filter only.
-func (a *App) unmatched(lists [][]image.Repository) []string {
-	var names []string
-	for _, list := range lists {
-		for _, r := range list {
-			names = append(names, r.Name)
-		}
+// unmatched warns of patterns that match no repository.
+func (a *App) unmatched(names [][]string) []string {
+	all := slices.Concat(names...)
+	warnings := a.Policy.Unmatched(all)
+	if !slices.ContainsFunc(all, a.Repositories.Match) && len(all) > 0 {
+		warnings = append(warnings, "--repository matches no repository")
 	}
-	if !a.Filtered {
-		return a.Policy.Unmatched(names)
-	}
-	if len(names) == 0 {
-		return []string{"--repository matches no repository"}
-	}
-	return nil
+	return warnings
 }
 
 func cmpFirst(a, b error) error {

@@ -65,8 +65,8 @@ or a gap (what is not held was done; over maxDeletes nothing is).`,
 // stderr; stdout is for the result.
 func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bool, err error) {
 	if len(args) == 1 {
-		if r.Filtered {
-			return nil, false, usageError("a saved plan is applied as a whole: --repository goes with regsweep plan --out")
+		if len(r.flags.repositories) > 0 || r.flags.shard != "" {
+			return nil, false, usageError("a saved plan is applied as a whole: --repository and --shard go with regsweep plan --out")
 		}
 		if p, err = r.readPlan(args[0]); err != nil {
 			return nil, false, err

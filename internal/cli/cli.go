@@ -128,6 +128,7 @@ type flags struct {
 	config       string
 	registry     string
 	repositories []string
+	shard        string
 	now          string
 	output       string
 	ignoreGaps   []string
@@ -165,6 +166,7 @@ Try it without an account:  regsweep demo`,
 	p.StringVar(&f.config, "config", "", "configuration file (default $REGSWEEP_CONFIG, else regsweep.yaml)")
 	p.StringVar(&f.registry, "registry", "", "only the registry of this `name`")
 	p.StringArrayVar(&f.repositories, "repository", nil, "only repositories that match this `glob`; may be repeated")
+	p.StringVar(&f.shard, "shard", "", "only part `i/n` of the repositories, by a stable hash of their names")
 	p.StringVar(&f.now, "now", "", "judge as of this `time` (RFC 3339)")
 	p.StringArrayVar(&f.ignoreGaps, "ignore-gap", nil, "go on although this usage `source` is a gap; recorded in the plan")
 	p.StringVar(&f.logFormat, "log-format", "text", "format of the log on stderr: text or json")

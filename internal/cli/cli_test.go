@@ -65,7 +65,10 @@ func TestScripts(t *testing.T) {
 			// service NAME REFERENCE runs an image on ECS, pinned as of now.
 			"service": script((*account).service),
 			// deny ACTION forbids an action to the caller; "allow" takes all back.
-			"deny":  script(func(a *account, _ *testscript.TestScript, args []string) error { a.srv.Deny("test", args[0], ""); return nil }),
+			"deny": script(func(a *account, _ *testscript.TestScript, args []string) error {
+				a.srv.Deny("test", args[0], "")
+				return nil
+			}),
 			"allow": script(func(a *account, _ *testscript.TestScript, _ []string) error { a.srv.AllowAll(); return nil }),
 			// expire makes the caller's credentials expired.
 			"expire": script(func(a *account, _ *testscript.TestScript, _ []string) error { a.srv.ExpireKey("test"); return nil }),

@@ -16,7 +16,7 @@ import (
 )
 
 func newPlan(w *World, f *flags) *cobra.Command {
-	var all, exact, detailed bool
+	var all, exact, detailed, merge bool
 	var out string
 	cmd := &cobra.Command{
 		Use:   "plan",
@@ -24,20 +24,30 @@ func newPlan(w *World, f *flags) *cobra.Command {
 		Long: `Show what would be deleted, with a reason for every image. Nothing is changed.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 something is held
-by a safety limit or a gap; 10 with --detailed-exitcode, the plan deletes something.`,
+by a safety limit or a gap; 10 with --detailed-exitcode, the plan deletes something.
+
+Large accounts are planned in parts, with --shard 1/4 to --shard 4/4 on four
+machines; --merge joins the saved plans of the parts into that of the whole:
+
+  regsweep plan --merge 1.json 2.json 3.json 4.json --out plan.json`,
+		Args: cobra.ArbitraryArgs,
 	}
+	cmd.Flags().BoolVar(&merge, "merge", false, "join the saved plans of shards, which are the arguments")
 	cmd.Flags().BoolVar(&all, "all", false, "list kept images too, and every line of the table")
 	cmd.Flags().BoolVar(&exact, "exact-sizes", false, "read every manifest once, so that shared layers are counted truly")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 10 when the plan deletes something")
 	cmd.Flags().StringVar(&out, "out", "", "save the plan to this `file` for apply")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if merge == (len(args) == 0) {
+			return usageError("plan takes saved plans with --merge, and no arguments without (see %s --help)", cmd.CommandPath())
+		}
 		r, err := f.start(cmd.Context(), w)
 		if err != nil {
 			return err
 		}
 		defer r.close()
 		r.All, r.ExactSizes = all, exact
-		outcome, err := r.plan(cmd.Context())
+		outcome, err := r.planOrMerge(cmd.Context(), args)
 		if err != nil {
 			return err
 		}
@@ -59,6 +69,29 @@ by a safety limit or a gap; 10 with --detailed-exitcode, the plan deletes someth
 	}
 	f.addOutput(cmd, "table", "json", "markdown")
 	return cmd
+}
+
+// planOrMerge makes a plan, or joins the saved ones.
+func (r *run) planOrMerge(ctx context.Context, saved []string) (*app.Outcome, error) {
+	if len(saved) == 0 {
+		return r.plan(ctx)
+	}
+	var plans []*plan.Plan
+	for _, path := range saved {
+		p, err := r.readPlan(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := r.Check(p); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		plans = append(plans, p)
+	}
+	merged, err := plan.Merge(plans, r.Policy.Limits(), r.Price)
+	if err != nil {
+		return nil, &exitError{exitUsage, err}
+	}
+	return &app.Outcome{Plan: merged, Gaps: merged.HasGaps()}, nil
 }
 
 // plan makes a plan and shows progress meanwhile.

@@ -74,6 +74,12 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 	for _, err := range errs { // one is enough to stop
 		return nil, usageError("--repository: %w", err)
 	}
+	shard := app.Shard{}
+	if f.shard != "" {
+		if shard, err = app.ParseShard(f.shard); err != nil {
+			return nil, usageError("--shard: %w", err)
+		}
+	}
 	if session == nil {
 		session = awsapi.NewSession(awsapi.Options{Now: w.Now, Version: Version()})
 	}
@@ -92,7 +98,7 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		},
 		UsageNone: cfg.Usage.None, Policy: cfg.Compiled, ConfigHash: cfg.Hash(), Version: Version(),
 		Price: plan.Price{PerGBMonth: cfg.Price.PerGBMonth, Currency: cfg.Price.Currency},
-		Judge: judge, Now: w.Now, Repositories: repositories, Filtered: len(f.repositories) > 0,
+		Judge: judge, Now: w.Now, Repositories: repositories, Shard: shard,
 		Store: planfile.NewStore(), Progress: &app.Progress{}, Log: log,
 	}
 	if err := r.openAll(ctx, env); err != nil {

@@ -16,24 +16,39 @@ type Price struct {
 
 // Finish sorts the plan, applies the limit of the whole run and sums it up.
 func (p *Plan) Finish(limits policy.Limits, price Price) {
+	// Without a merge no image is loaded, and nothing can fail.
+	_ = p.finish(limits, price, false)
+}
+
+// finish is Finish; merged says that the limit may have held images before.
+func (p *Plan) finish(limits policy.Limits, price Price, merged bool) error {
 	p.Schema = Schema
 	n := 0
-	for _, reg := range p.Registries {
-		for _, r := range reg.Repositories {
+	for i := range p.Registries {
+		reg := &p.Registries[i]
+		slices.SortFunc(reg.Repositories, func(a, b Repository) int { return cmp.Compare(a.Name, b.Name) })
+		for k := range reg.Repositories {
+			r := &reg.Repositories[k]
 			n += r.Totals.Delete + r.Totals.Archive
+			if merged {
+				held, err := r.heldBefore()
+				if err != nil {
+					return fmt.Errorf("repository %s: %w", r.Name, err)
+				}
+				n += held
+			}
 		}
 	}
 	over := n > max(limits.MaxDeletes, 0)
 	p.Totals = Totals{}
 	for i := range p.Registries {
-		reg := &p.Registries[i]
-		slices.SortFunc(reg.Repositories, func(a, b Repository) int { return cmp.Compare(a.Name, b.Name) })
-		for k := range reg.Repositories {
+		for k := range p.Registries[i].Repositories {
+			r := &p.Registries[i].Repositories[k]
 			if over {
-				reg.Repositories[k].hold(Reason{Code: policy.CodeLimit, Path: "limits.maxDeletes",
+				r.hold(Reason{Code: policy.CodeLimit, Path: maxDeletesPath,
 					Detail: fmt.Sprintf("the run would take %d images, which is more than limits.maxDeletes allows (%d); raise it or narrow the rules", n, limits.MaxDeletes)})
 			}
-			p.Totals.add(reg.Repositories[k].Totals)
+			p.Totals.add(r.Totals)
 		}
 	}
 	slices.Sort(p.Warnings)
@@ -41,6 +56,7 @@ func (p *Plan) Finish(limits policy.Limits, price Price) {
 	saving := price.of(p.Totals.BytesFreed)
 	atMost := price.of(p.Totals.BytesFreedAtMost)
 	p.Totals.MonthlySavings, p.Totals.MonthlySavingsAtMost = &saving, &atMost
+	return nil
 }
 
 // hold turns everything that would go into held.

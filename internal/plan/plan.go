@@ -35,7 +35,9 @@ type Source struct {
 	Uses int    `json:"uses"`
 	// Status is "ok" or "gap".
 	Status string `json:"status"`
-	Detail string `json:"detail,omitempty"`
+	// Ignored says that the gap was overridden by --ignore-gap.
+	Ignored bool   `json:"ignored,omitempty"`
+	Detail  string `json:"detail,omitempty"`
 }
 
 // Registry is the part of a plan about one registry.
@@ -87,9 +89,13 @@ func (r *Repository) Images() ([]Image, error) {
 		return list, err
 	}
 	for i := range list {
-		if img := &list[i]; goes(img.Verdict) {
+		switch img := &list[i]; {
+		case goes(img.Verdict):
 			img.Verdict = policy.VerdictHeld
 			img.Reasons = slices.Insert(slices.Clone(img.Reasons), 0, *r.over)
+		case overMaxDeletes(img): // in a shard, with the shard's figure
+			img.Reasons = slices.Clone(img.Reasons)
+			img.Reasons[0] = *r.over
 		}
 	}
 	return list, nil
@@ -196,4 +202,13 @@ func (t Totals) Acts() bool { return t.Delete+t.Archive > 0 }
 // Unread returns the entry of a repository that could not be read, and why.
 func Unread(name, why string) Repository {
 	return Repository{Name: name, Gap: why}
+}
+
+// HasGaps reports whether a repository, or a source that was not overridden, is
+// a gap.
+func (p *Plan) HasGaps() bool {
+	return slices.ContainsFunc(p.Sources, func(s Source) bool { return s.Status != "ok" && !s.Ignored }) ||
+		slices.ContainsFunc(p.Registries, func(reg Registry) bool {
+			return slices.ContainsFunc(reg.Repositories, func(r Repository) bool { return r.Gap != "" })
+		})
 }

@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/regsweep/regsweep/internal/policy"
+)
+
+// MergeError says why plans cannot be joined.
+type MergeError struct{ Detail string }
+
+func (e *MergeError) Error() string { return e.Detail }
+
+// Merge joins the plans of the shards of one run into the plan that the run
+// would have made without shards. The plans must be of the same version,
+// configuration and registries, and no repository may be in two of them. A
+// source that is a gap in one of them is a gap of the whole.
+func Merge(plans []*Plan, limits policy.Limits, price Price) (*Plan, error) {
+	first := plans[0]
+	merged := &Plan{Tool: first.Tool, Config: first.Config, CreatedAt: first.CreatedAt, Sources: slices.Clone(first.Sources)}
+	registries := map[string]int{}
+	for n, p := range plans {
+		for _, c := range []struct{ what, a, b string }{
+			{"formats", p.Schema, Schema}, {"versions of regsweep", p.Tool, first.Tool}, {"configurations", p.Config, first.Config},
+		} {
+			if c.a != c.b {
+				return nil, &MergeError{fmt.Sprintf("plan %d cannot be joined: plans of several %s (%s and %s)", n+1, c.what, c.a, c.b)}
+			}
+		}
+		if p.CreatedAt.After(merged.CreatedAt) {
+			merged.CreatedAt = p.CreatedAt
+		}
+		merged.Warnings = append(merged.Warnings, p.Warnings...)
+		if err := merged.mergeSources(p.Sources); err != nil {
+			return nil, err
+		}
+		for _, reg := range p.Registries {
+			at, ok := registries[reg.Name]
+			if !ok {
+				at = len(merged.Registries)
+				registries[reg.Name] = at
+				merged.Registries = append(merged.Registries, Registry{Name: reg.Name, Host: reg.Host})
+			}
+			into := &merged.Registries[at]
+			if into.Host != reg.Host {
+				return nil, &MergeError{fmt.Sprintf("plan %d cannot be joined: registry %s is %s in it and %s in another", n+1, reg.Name, reg.Host, into.Host)}
+			}
+			into.Repositories = append(into.Repositories, reg.Repositories...)
+		}
+	}
+	for _, reg := range merged.Registries {
+		if err := reg.checkOnce(); err != nil {
+			return nil, err
+		}
+	}
+	return merged, merged.finish(limits, price, true)
+}
+
+func (p *Plan) mergeSources(sources []Source) error {
+	for _, s := range sources {
+		i := slices.IndexFunc(p.Sources, func(o Source) bool { return o.Name == s.Name })
+		if i < 0 {
+			return &MergeError{fmt.Sprintf("the plans cannot be joined: only some of them know the usage source %s", s.Name)}
+		}
+		if into := &p.Sources[i]; s.Status != "ok" && into.Status == "ok" {
+			*into = s
+		}
+	}
+	return nil
+}
+
+func (reg *Registry) checkOnce() error {
+	slices.SortStableFunc(reg.Repositories, func(a, b Repository) int { return cmp.Compare(a.Name, b.Name) })
+	for i := 1; i < len(reg.Repositories); i++ {
+		if a := reg.Repositories[i].Name; a == reg.Repositories[i-1].Name {
+			return &MergeError{fmt.Sprintf("the plans cannot be joined: repository %s of %s is in two of them", a, reg.Name)}
+		}
+	}
+	return nil
+}
+
+// heldBefore counts the images that a shard held for its own limits.maxDeletes.
+// A repository of which something still goes is none of those.
+func (r *Repository) heldBefore() (n int, err error) {
+	if r.Totals.Held == 0 {
+		return 0, nil
+	}
+	list, err := r.Images()
+	for i := range list {
+		if overMaxDeletes(&list[i]) {
+			n++
+		}
+	}
+	return n, err
+}
+
+// overMaxDeletes reports whether the limit of the run holds an image.
+func overMaxDeletes(img *Image) bool {
+	return img.Verdict == policy.VerdictHeld && len(img.Reasons) > 0 && img.Reasons[0].Path == maxDeletesPath
+}
+
+// maxDeletesPath is the place of the run's limit in the configuration.
+const maxDeletesPath = "limits.maxDeletes"
