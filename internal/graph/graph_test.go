@@ -134,3 +134,26 @@ func TestArtifactTag(t *testing.T) {
 		}
 	}
 }
+
+func TestCircles(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		repo *Repository
+		want []string
+	}{
+		{"none", New("r").Add("index", Lists("amd64")).Add("amd64").Add("sig", Subject("amd64")), []string{}},
+		{"an orphan leads to what is attached to it", New("r").Add("sig", Subject("gone")).Add("sigofsig", Subject("sig")), []string{}},
+		{"two, and what they hold", New("r").Add("plain").Add("fallback", Tags(tagOf("plain", "")), Artifacts("plain", "sbom")).Add("sbom").Add("second"),
+			[]string{"fallback", "plain", "sbom"}},
+		{"not what a root holds too", New("r").Add("index", Lists("amd64")).Add("amd64").Add("plain").
+			Add("fallback", Tags(tagOf("plain", "")), Artifacts("plain", "amd64")), []string{"fallback", "plain"}},
+		{"not those that a root leads to", New("r").Add("index", Lists("plain")).Add("plain").Add("fallback", Tags(tagOf("plain", "")), Artifacts("plain")), []string{}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := tt.repo.Graph()
+			if diff := cmp.Diff(tt.want, list(g, g.Circles)); diff != "" {
+				t.Errorf("circles (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
