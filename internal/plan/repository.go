@@ -21,6 +21,10 @@ type Judged struct {
 	decision []int32
 	// over says why the repository is held as a whole, or is "".
 	over string
+
+	// texts are the reasons in words, by where they are: most decisions share
+	// theirs.
+	texts map[*policy.Reason][]Reason
 }
 
 // Judge closes the decisions on roots over their families: an image that lives
@@ -164,8 +168,10 @@ func (j *Judged) image(i int32) Image {
 	d := &j.Result.Decisions[j.decision[i]-1]
 	out.Rule = d.Rule
 	if d.Root == i {
-		for _, r := range d.Reasons {
-			out.Reasons = append(out.Reasons, reason(r))
+		if out.Reasons == nil {
+			out.Reasons = j.reasons(d)
+		} else {
+			out.Reasons = append(out.Reasons, j.reasons(d)...)
 		}
 		return out
 	}
@@ -184,6 +190,26 @@ func (j *Judged) image(i int32) Image {
 	}
 	out.Reasons = append(out.Reasons, Reason{Code: policy.CodeFamily, Detail: fmt.Sprintf(text, name)})
 	return out
+}
+
+// reasons returns the reasons of a decision in words. Images share them, so they
+// must not be changed.
+func (j *Judged) reasons(d *policy.Decision) []Reason {
+	if len(d.Reasons) == 0 {
+		return nil
+	}
+	texts, ok := j.texts[&d.Reasons[0]]
+	if !ok {
+		texts = make([]Reason, len(d.Reasons))
+		for i, r := range d.Reasons {
+			texts[i] = reason(r)
+		}
+		if j.texts == nil {
+			j.texts = map[*policy.Reason][]Reason{}
+		}
+		j.texts[&d.Reasons[0]] = texts
+	}
+	return texts
 }
 
 // Freed returns the bytes that deleting images frees: certainly, and at most.

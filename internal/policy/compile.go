@@ -33,6 +33,9 @@ type rule struct {
 	repositories Repositories
 	tags         []matcher
 	keeps        []keep
+	// gone and goneOrphan are why a root or an orphan that nothing keeps goes. All
+	// of them share these, since they are most of a large repository.
+	gone, goneOrphan []Reason
 	// readsTags says that a keep reads the resource tags of the repository.
 	readsTags bool
 }
@@ -154,6 +157,8 @@ func (c *compiler) rule(path string, s Rule) rule {
 		r.keeps = append(r.keeps, compiled)
 		r.readsTags = r.readsTags || k.YoungerThan.RepositoryTag != "" || compiled.when != nil && compiled.when.readsRepositoryTags
 	}
+	r.gone = []Reason{{Code: CodeNotKept, Path: path, text: r.describe()}}
+	r.goneOrphan = []Reason{{Code: CodeOrphan, text: "what it was attached to is gone"}, r.gone[0]}
 	return r
 }
 

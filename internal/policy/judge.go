@@ -16,11 +16,10 @@ func (e *evaluation) judge(d *Decision, k int) {
 	r := e.rule(k)
 	if r == nil {
 		if len(d.Reasons) == 0 {
-			text := "no rule governs it"
+			d.Reasons = noRule
 			if e.isOrphan(k) {
-				text = "no rule with orphans: true governs it"
+				d.Reasons = noOrphanRule
 			}
-			d.Reasons = append(d.Reasons, Reason{Code: CodeNoRule, text: text})
 		}
 		return
 	}
@@ -36,11 +35,17 @@ func (e *evaluation) judge(d *Decision, k int) {
 	if r.Action == Archive {
 		d.Verdict = VerdictArchive
 	}
+	d.Reasons = r.gone
 	if e.isOrphan(k) {
-		d.Reasons = append(d.Reasons, Reason{Code: CodeOrphan, text: "what it was attached to is gone"})
+		d.Reasons = r.goneOrphan
 	}
-	d.Reasons = append(d.Reasons, Reason{Code: CodeNotKept, Path: r.path, text: r.describe()})
 }
+
+// The reasons of what no rule governs; they are shared and never changed.
+var (
+	noRule       = []Reason{{Code: CodeNoRule, text: "no rule governs it"}}
+	noOrphanRule = []Reason{{Code: CodeNoRule, text: "no rule with orphans: true governs it"}}
+)
 
 // archived keeps what would be archived and is. It comes after maxImages: what
 // an earlier run archived must take no more room there than when it was judged
@@ -199,13 +204,9 @@ func (e *evaluation) remaining() {
 	if n <= 0 {
 		return
 	}
-	all := make([]int, len(e.g.Roots))
-	for k := range all {
-		all[k] = k
-	}
 	// A repository keeps at least what is newest by push, in whichever order its
 	// rules rank.
-	for _, c := range e.ranked(&activeRule{rule: &rule{}}, all)[:min(n, len(all))] {
+	for _, c := range e.newestRoots(n) {
 		if d := &e.result.Decisions[c.decision]; d.Verdict != VerdictKeep {
 			d.Verdict = VerdictKeep
 			d.Reasons = []Reason{{Code: CodeLimit, Path: "limits.minRemaining",

@@ -72,6 +72,25 @@ func (e *evaluation) ranked(r *activeRule, decisions []int) []candidate {
 	return list
 }
 
+// newestRoots returns the n newest roots of the repository by push, newest
+// first. n is small, so that one pass is quicker than sorting all of them.
+func (e *evaluation) newestRoots(n int) []candidate {
+	n = min(n, len(e.g.Roots))
+	list := make([]candidate, 0, n+1)
+	for k, root := range e.g.Roots {
+		c := candidate{decision: k, root: root, pushed: e.g.Images[root].PushedAt}
+		c.unsure = len(e.unread) > 0 && len(e.tags(root)) == 0
+		order := func(a, b candidate) int { return cmp.Or(sureFirst(a, b), byPush(a, b)) }
+		if len(list) == n && order(c, list[n-1]) > 0 {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(list, c, order)
+		list = slices.Insert(list, at, c)
+		list = list[:min(n, len(list))]
+	}
+	return list
+}
+
 // rank finds the newest roots for every keep that asks for them. All roots that
 // the rule governs are ranked, whether something else keeps them or not.
 func (e *evaluation) rank() {
