@@ -15,6 +15,7 @@ import (
 	_ "github.com/aws/aws-sdk-go-v2/service/ecs"
 	_ "github.com/aws/aws-sdk-go-v2/service/lambda"
 	_ "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
+	_ "github.com/aws/aws-sdk-go-v2/service/s3"
 	_ "github.com/aws/aws-sdk-go-v2/service/sts"
 	_ "github.com/google/go-cmp/cmp"
 	_ "github.com/invopop/jsonschema"
