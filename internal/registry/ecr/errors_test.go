@@ -9,7 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"golang.org/x/sync/errgroup"
@@ -25,9 +24,6 @@ func isGone(err error) bool {
 	var gone *registry.RepositoryGoneError
 	return errors.As(err, &gone)
 }
-
-// sameMemory reports whether two strings begin at one place.
-func sameMemory(a, b string) bool { return unsafe.StringData(a) == unsafe.StringData(b) }
 
 func TestDenied(t *testing.T) {
 	for _, action := range []string{"ecr:DescribeImages", "ecr:BatchGetImage", "ecr:DescribeRepositories"} {

@@ -14,20 +14,20 @@ import (
 // listImages reads all images of a repository, sorted by digest.
 func (r *Reader) listImages(ctx context.Context, repository string) ([]image.Image, error) {
 	shared := interner{}
-	var images []image.Image
-	pages := 0
+	var pages [][]image.Image
 	for page, err := range awsapi.Stream(ctx, func(ctx context.Context, token *string) ([]image.Image, *string, error) {
 		return r.describe(ctx, repository, token, shared)
 	}) {
 		if err != nil {
 			return nil, err
 		}
-		images = append(images, page...)
-		pages++
+		pages = append(pages, page)
 	}
-	if pages > 1 {
-		dropMovedTags(images)
+	if len(pages) == 1 {
+		return sortByDigest(pages[0]), nil
 	}
+	images := slices.Concat(pages...)
+	dropMovedTags(images)
 	return sortByDigest(images), nil
 }
 

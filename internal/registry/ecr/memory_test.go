@@ -133,6 +133,28 @@ func BenchmarkRead(b *testing.B) {
 	b.ReportMetric(liveBytes(b, r), "live-B/image")
 }
 
+// BenchmarkListImages is the client's side of DescribeImages alone: sending the
+// calls, reading and parsing the pages, and building the records.
+func BenchmarkListImages(b *testing.B) {
+	for _, n := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := largeRepository(b, n)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for b.Loop() {
+				if images, err := r.listImages(b.Context(), "apps/web"); err != nil || len(images) != n {
+					b.Fatalf("%d images, %v", len(images), err)
+				}
+			}
+			runtime.ReadMemStats(&after)
+			total := float64(b.N) * float64(n)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/total, "ns/image")
+			b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/total, "B/image")
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/total, "allocs/image")
+		})
+	}
+}
+
 // BenchmarkRecall reads 20,000 manifests back from the store.
 func BenchmarkRecall(b *testing.B) {
 	const n = 100_000

@@ -258,15 +258,10 @@ func TestWrongManifests(t *testing.T) {
 // TestUnparsableManifest has content of the right digest that is no index.
 func TestUnparsableManifest(t *testing.T) {
 	w := newWorld(t)
-	w.own().MustCreateRepository("apps/web", embedded.RepositoryOptions{})
 	content := `{"mediaType":"` + embedded.MediaTypeOCIIndex + `","manifests":[{"digest":"sha256:not"}]}`
-	digest := image.DigestOf([]byte(content))
+	w.answer("DescribeImages", 200, fmt.Sprintf(`{"imageDetails":[{"imageDigest":%q,"imageManifestMediaType":%q}]}`,
+		image.DigestOf([]byte(content)), embedded.MediaTypeOCIIndex))
 	r := w.reader(t, Config{}, t.TempDir())
-	r.calls.describeImages = func(context.Context, *ecr.DescribeImagesInput, ...func(*ecr.Options)) (*ecr.DescribeImagesOutput, error) {
-		return &ecr.DescribeImagesOutput{ImageDetails: []types.ImageDetail{{
-			ImageDigest: aws.String(digest.String()), ImageManifestMediaType: aws.String(embedded.MediaTypeOCIIndex),
-		}}}, nil
-	}
 	r.calls.batchGetImage = func(context.Context, *ecr.BatchGetImageInput, ...func(*ecr.Options)) (*ecr.BatchGetImageOutput, error) {
 		return &ecr.BatchGetImageOutput{Images: []types.Image{{ImageManifest: &content}}}, nil
 	}
@@ -313,19 +308,5 @@ func TestRepositoryGoneWhileReading(t *testing.T) {
 	c, err := w.reader(t, Config{}, "").Read(t.Context(), image.Repository{Name: "apps/web"}, false)
 	if c != nil || !isGone(err) {
 		t.Errorf("got %v and %v, want nothing and that the repository is gone", c, err)
-	}
-}
-
-// TestContentsOwnTheirMemory checks that tags are not parts of a page.
-func TestContentsOwnTheirMemory(t *testing.T) {
-	page := "v1.2.3-the-whole-page"
-	tag := page[:6]
-	digest := image.DigestOf(nil).String()
-	got, err := convert(&types.ImageDetail{ImageDigest: &digest, ImageTags: []string{tag, tag}}, interner{})
-	if err != nil || !slices.Equal(got.Tags, []string{"v1.2.3"}) {
-		t.Fatalf("got %v, %v", got, err)
-	}
-	if sameMemory(got.Tags[0], page) {
-		t.Error("a tag refers to the page that it came on")
 	}
 }

@@ -2,6 +2,7 @@ package ecr
 
 import (
 	"context"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -28,6 +29,8 @@ type Reader struct {
 	own func(context.Context) bool
 	// manifestSlots bounds the calls of BatchGetImage over all repositories.
 	manifestSlots chan struct{}
+	// pageReaders holds the *pageReader that no call uses.
+	pageReaders sync.Pool
 }
 
 var _ registry.Reader = (*Reader)(nil)

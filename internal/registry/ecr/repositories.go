@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -82,4 +83,12 @@ func (r *Reader) list(ctx context.Context, want func(name string) bool) (found [
 	// A list that changes while it is read can have a repository on two pages.
 	found = slices.CompactFunc(found, func(a, b repositoryARN) bool { return a.Name == b.Name })
 	return found, total, nil
+}
+
+// moment converts a time of the API; none is the unknown time.
+func moment(t *time.Time) image.Time {
+	if t == nil {
+		return 0
+	}
+	return image.At(*t)
 }

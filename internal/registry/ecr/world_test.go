@@ -2,9 +2,11 @@ package ecr
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -51,6 +53,8 @@ type world struct {
 	endpoint string
 	client   *http.Client
 	now      func() time.Time
+	// answered counts the calls that answer has answered, one at a time.
+	answered int
 }
 
 // newWorld makes an embedded account on a clock that stands still. Calls are
@@ -121,6 +125,30 @@ func (w *world) writer(t testing.TB, c Config) *Writer {
 	}
 	return writer
 }
+
+// answer makes an operation always have the same answer. It is for readers that
+// are opened afterwards.
+func (w *world) answer(operation string, status int, body string) {
+	to := w.client.Transport
+	w.client = &http.Client{Transport: roundTripper(func(request *http.Request) (*http.Response, error) {
+		if !strings.HasSuffix(request.Header.Get("X-Amz-Target"), "."+operation) {
+			return to.RoundTrip(request)
+		}
+		w.answered++
+		_ = request.Body.Close()
+		return &http.Response{
+			StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Request: request,
+			Header:        http.Header{"Content-Type": {"application/x-amz-json-1.1"}},
+			ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
+		}, nil
+	})}
+}
+
+// roundTripper is a transport.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip answers a request.
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
 // own returns the caller's registry.
 func (w *world) own() *embedded.Region { return w.Account(ownAccount).Region(region) }
