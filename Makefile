@@ -30,6 +30,7 @@ unit: ## All tests, quickly: no race detector, results may come from the cache.
 lint: ## gofmt, go vet and golangci-lint.
 	@unformatted=$$(gofmt -l */); [[ -z $$unformatted ]] || { echo "not as gofmt writes it:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
+	"$$(scripts/tools)/golangci-lint" config verify
 	"$$(scripts/tools)/golangci-lint" run
 
 .PHONY: vuln

@@ -174,6 +174,7 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 			goes++
 		case policy.VerdictHeld:
 			r.Held = true
+		case policy.VerdictKeep:
 		}
 	}
 	r.Changed = total - goes

@@ -179,7 +179,7 @@ func (w world) fill() *embedded.Server {
 		repo := region.MustCreateRepository(fmt.Sprintf("team%02d/app%05d", r%40, r), embedded.RepositoryOptions{})
 		for i := 0; i < w.images; i += 5 {
 			at := now.Add(-time.Duration(i) * 90 * day / time.Duration(w.images))
-			push := func(name string, m embedded.Manifest, tags ...string) embedded.Descriptor {
+			push := func(m embedded.Manifest, tags ...string) embedded.Descriptor {
 				repo.MustPush(embedded.Push{Manifest: m.Bytes(), Tags: tags, At: at})
 				return m.Descriptor()
 			}
@@ -187,10 +187,10 @@ func (w world) fill() *embedded.Server {
 				seed := fmt.Sprintf("%d-%d", r, i+n)
 				return embedded.NewImage(embedded.ConfigBlob(seed, 2000), embedded.LayerBlob("base", 30e6), embedded.LayerBlob(seed, 9e6))
 			}
-			amd64, arm64 := push("amd64", image(0)), push("arm64", image(1))
-			push("index", embedded.NewIndex(amd64.On("linux", "amd64"), arm64.On("linux", "arm64")), fmt.Sprintf("v1.%d.0", i))
-			push("main", image(3), fmt.Sprintf("main-%07x", r*w.images+i))
-			push("pr", image(4), fmt.Sprintf("pr-%d", i))
+			amd64, arm64 := push(image(0)), push(image(1))
+			push(embedded.NewIndex(amd64.On("linux", "amd64"), arm64.On("linux", "arm64")), fmt.Sprintf("v1.%d.0", i))
+			push(image(3), fmt.Sprintf("main-%07x", r*w.images+i))
+			push(image(4), fmt.Sprintf("pr-%d", i))
 		}
 	}
 	srv.SetLatency(w.latency)

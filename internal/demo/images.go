@@ -61,10 +61,10 @@ func (w *world) multiplatform(repo, build string, age time.Duration, tags ...str
 }
 
 // sign attaches a cosign signature by its tag.
-func (w *world) sign(repo string, of embedded.Manifest, age time.Duration) string {
+func (w *world) sign(repo string, of embedded.Manifest, age time.Duration) {
 	sig := embedded.NewImage(embedded.ConfigBlob("sig"+repo+of.Descriptor().Digest, 233),
 		embedded.LayerBlob("sig"+repo+of.Descriptor().Digest, 251))
-	return w.push(repo, sig, age, strings.Replace(of.Descriptor().Digest, ":", "-", 1)+".sig")
+	w.push(repo, sig, age, strings.Replace(of.Descriptor().Digest, ":", "-", 1)+".sig")
 }
 
 // sbom attaches a bill of materials by the OCI subject.

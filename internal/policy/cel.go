@@ -6,7 +6,7 @@ import (
 	"math"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/checker"
+	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/interpreter"
 
@@ -123,8 +123,8 @@ func costText(c uint64) string {
 // an image of 300 characters each, 50 resource tags a repository.
 type sizes struct{}
 
-func (sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
-	upTo := func(max uint64) *checker.SizeEstimate { return &checker.SizeEstimate{Min: 0, Max: max} }
+func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
+	upTo := func(max uint64) *cost.SizeEstimate { return &cost.SizeEstimate{Min: 0, Max: max} }
 	path := n.Path()
 	if len(path) == 0 {
 		return nil
@@ -145,7 +145,7 @@ func (sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 	}
 }
 
-func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
 	return nil
 }
 
