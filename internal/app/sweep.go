@@ -21,14 +21,15 @@ type sweep struct {
 	gone []bool
 }
 
-// run deletes in waves: first the roots, then what they list and what is
-// attached to them, and so on down. A registry refuses to delete an image while
-// an index lists it, and an image whose parent could not be deleted must stay:
-// so a wave starts only when the one above is done.
+// run deletes roots before what they list and what is attached to them, and so
+// on down: a registry refuses to delete an image while an index lists it, and
+// an image whose parent could not be deleted must stay. So an image is asked for
+// only in a call after the one that deleted the last of its parents. Roots that
+// hold others go first, so that the calls after them are full.
 func (s *sweep) run(ctx context.Context) error {
 	g := s.judged.Graph
 	waiting := make([]int, len(g.Images)) // condemned parents that are still there
-	var wave, archive []int32
+	var ready, alone, archive []int32
 	condemned := func(i int32) bool { return s.judged.Verdicts[i] == policy.VerdictDelete }
 	for i := range g.Images {
 		if condemned(int32(i)) {
@@ -41,28 +42,29 @@ func (s *sweep) run(ctx context.Context) error {
 		}
 	}
 	for i := range g.Images {
-		if condemned(int32(i)) && waiting[i] == 0 {
-			wave = append(wave, int32(i))
+		switch {
+		case !condemned(int32(i)) || waiting[i] > 0:
+		case len(g.Members(int32(i))) > 0:
+			ready = append(ready, int32(i))
+		default:
+			alone = append(alone, int32(i))
 		}
 	}
-	for len(wave) > 0 {
-		var next []int32
-		for len(wave) > 0 {
-			n := min(len(wave), s.writer.MaxBatch())
-			deleted, err := s.delete(ctx, wave[:n])
-			if err != nil {
-				return err
-			}
-			wave = wave[n:]
-			for _, i := range deleted {
-				for _, m := range g.Members(i) {
-					if waiting[m]--; waiting[m] == 0 && condemned(m) {
-						next = append(next, m)
-					}
+	ready = append(ready, alone...)
+	for len(ready) > 0 {
+		n := min(len(ready), s.writer.MaxBatch())
+		deleted, err := s.delete(ctx, ready[:n])
+		if err != nil {
+			return err
+		}
+		ready = ready[n:]
+		for _, i := range deleted {
+			for _, m := range g.Members(i) {
+				if waiting[m]--; waiting[m] == 0 && condemned(m) {
+					ready = append(ready, m)
 				}
 			}
 		}
-		wave = next
 	}
 	s.left(waiting)
 	return s.archive(ctx, archive)

@@ -100,6 +100,26 @@ func TestSweepFillsBatches(t *testing.T) {
 	}
 }
 
+func TestSweepFillsBatchesWithFamilies(t *testing.T) {
+	repo := New("r")
+	for i := range 90 {
+		repo.Add(fmt.Sprint("index", i), Lists(fmt.Sprint("a", i), fmt.Sprint("b", i))).Add(fmt.Sprint("a", i)).Add(fmt.Sprint("b", i))
+	}
+	for i := range 110 {
+		repo.Add(fmt.Sprint("plain", i))
+	}
+	w := &recorder{batch: 100}
+	report, err := sweepAll(t, repo, w, policy.Delete)
+	if err != nil || report.Deleted != 380 || len(w.calls) != 4 {
+		t.Errorf("deleted %d images in %d calls, error %v; want 380 in 4", report.Deleted, len(w.calls), err)
+	}
+	for i := range 90 {
+		if a, b := waveOf(w, fmt.Sprint("index", i)), waveOf(w, fmt.Sprint("a", i)); a >= b {
+			t.Fatalf("index %d was deleted in call %d and what it lists in call %d", i, a, b)
+		}
+	}
+}
+
 func TestSweepLeavesWhatBelongsToAnImageThatStays(t *testing.T) {
 	repo := func() *Repository {
 		return New("r").Add("i", Lists("x")).Add("x").Add("sig", Subject("x")).Add("plain")
