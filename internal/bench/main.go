@@ -31,15 +31,23 @@ func main() {
 	flag.IntVar(&w.images, "images", 500, "images in each, of which a fifth are indexes over two others")
 	flag.DurationVar(&w.latency, "latency", 20*time.Millisecond, "time that each call takes at least")
 	flag.Float64Var(&w.quota, "quota", 0, "calls a second of each operation; 0 means no limit")
+	growth := flag.Bool("growth", false, "measure accounts from 1,000 to 1,000,000 images instead")
 	binary := flag.String("regsweep", "", "the binary to measure (default: built from this checkout)")
 	flag.Parse()
-	if err := run(w, *binary); err != nil {
+	worlds := []world{w}
+	if *growth {
+		worlds = nil
+		for _, size := range [][2]int{{10, 100}, {100, 100}, {100, 1000}, {1, 100_000}, {1000, 1000}} {
+			worlds = append(worlds, world{size[0], size[1], w.latency, w.quota})
+		}
+	}
+	if err := run(worlds, *binary); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(w world, binary string) error {
+func run(worlds []world, binary string) error {
 	dir, err := os.MkdirTemp("", "regsweep-bench-")
 	if err != nil {
 		return err
@@ -47,11 +55,30 @@ func run(w world, binary string) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	if binary == "" {
 		binary = filepath.Join(dir, "regsweep")
-		build := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/regsweep")
+		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, "./cmd/regsweep")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {
 			return fmt.Errorf("build regsweep: %w", err)
 		}
+	}
+	fmt.Printf("%s, %s/%s, %d CPUs; %v a call, quota %s\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(),
+		worlds[0].latency, worlds[0].quotaText())
+	fmt.Println("| account | run | wall s | CPU s | CPU µs/image | peak MiB | allocated B/image | calls | fewest | ratio | throttled | by operation |")
+	fmt.Println("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|")
+	for _, w := range worlds {
+		if err := w.run(dir, binary); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run measures all runs on one account.
+func (w world) run(parent, binary string) error {
+	dir, err := os.MkdirTemp(parent, "world-")
+	if err != nil {
+		return err
 	}
 	srv := w.fill()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,25 +95,35 @@ func run(w world, binary string) error {
 	if err := w.write(dir); err != nil {
 		return err
 	}
-	fmt.Printf("%d repositories × %d images (a fifth of them indexes), %v a call, quota %s; %s, %d CPUs\n\n",
-		w.repositories, w.images, w.latency, w.quotaText(), runtime.Version(), runtime.NumCPU())
-	fmt.Printf("%-22s %9s %9s %10s  %s\n", "run", "wall", "CPU", "peak RSS", "calls (fewest possible)")
+	images := w.repositories * w.images
 	for _, r := range []struct {
 		name string
-		warm bool
 		args []string
 	}{
-		{"version (the floor)", true, []string{"version"}},
-		{"plan, first", false, []string{"plan", "-o", "json", "--out", filepath.Join(dir, "plan.json")}},
-		{"plan, second", true, []string{"plan", "-o", "json"}},
-		{"apply", true, []string{"apply", "--yes"}},
+		{"floor", []string{"version"}},
+		{"plan, first", []string{"plan", "-o", "json", "--out", filepath.Join(dir, "plan.json")}},
+		{"plan, second", []string{"plan", "-o", "json"}},
+		{"apply", []string{"apply", "--yes", "-o", "json"}},
 	} {
 		srv.ResetStats()
 		m, err := measure(dir, binary, listener.Addr().String(), r.args)
 		if err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
-		fmt.Printf("%-22s %8.2fs %8.2fs %6.0f MiB  %s\n", r.name, m.wall.Seconds(), m.cpu.Seconds(), float64(m.peak)/(1<<20), w.calls(srv.Stats(), r.args[0], r.warm))
+		stats := srv.Stats()
+		calls, throttled := 0, 0
+		for action, n := range stats.Calls {
+			calls += n
+			throttled += stats.Throttled[action]
+		}
+		fewest := w.fewest(r.name, m.deleted)
+		ratio := "–"
+		if fewest > 0 {
+			ratio = fmt.Sprintf("%.2f", float64(calls)/float64(fewest))
+		}
+		fmt.Printf("| %d × %d | %s | %.2f | %.2f | %.1f | %.0f | %d | %d | %d | %s | %d | %s |\n", w.repositories, w.images, r.name,
+			m.wall.Seconds(), m.cpu.Seconds(), float64(m.cpu.Microseconds())/float64(images), float64(m.peak)/(1<<20),
+			m.allocated/int64(images), calls, fewest, ratio, throttled, byOperation(stats))
 	}
 	return nil
 }
@@ -95,17 +132,22 @@ func run(w world, binary string) error {
 type measured struct {
 	wall, cpu time.Duration
 	peak      int64 // bytes
+	allocated int64 // bytes, as the run itself tells with -v
+	deleted   []int // images by repository, of an apply
 }
 
 func measure(dir, binary, address string, args []string) (measured, error) {
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(binary, append(args, "-v", "--log-format", "json")...)
 	cmd.Dir = dir
 	cmd.Env = []string{
 		"AWS_ENDPOINT_URL=http://" + address, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench",
 		"AWS_EC2_METADATA_DISABLED=true", "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "HOME=" + dir,
 	}
-	var stderr bytes.Buffer
+	var stdout, stderr bytes.Buffer
 	cmd.Stderr = &stderr
+	if args[0] == "apply" {
+		cmd.Stdout = &stdout
+	}
 	started := time.Now()
 	if err := cmd.Start(); err != nil {
 		return measured{}, err
@@ -125,6 +167,21 @@ func measure(dir, binary, address string, args []string) (measured, error) {
 		return m, fmt.Errorf("exit code %d: %s", code, stderr.String())
 	}
 	m.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	for line := range strings.Lines(stderr.String()) {
+		var log struct{ AllocatedBytes int64 }
+		if json.Unmarshal([]byte(line), &log) == nil {
+			m.allocated = max(m.allocated, log.AllocatedBytes)
+		}
+	}
+	if stdout.Len() > 0 {
+		var report struct{ Repositories []struct{ Deleted int } }
+		if err := json.Unmarshal(stdout.Bytes(), &report); err != nil {
+			return m, fmt.Errorf("read the report: %w", err)
+		}
+		for _, r := range report.Repositories {
+			m.deleted = append(m.deleted, r.Deleted)
+		}
+	}
 	return m, nil
 }
 
@@ -233,30 +290,33 @@ limits: {maxDeletes: 10000000}
 	)
 }
 
-// calls lists the calls of a run, each with the fewest that can do its work
-// where that is known beforehand.
-func (w world) calls(stats embedded.Stats, command string, warm bool) string {
+// fewest returns the fewest calls that can do the work of a run, or 0 where
+// that is not known: one page for 1,000 repositories or images, a hundred
+// manifests of indexes never seen, and a hundred deletions a call. An apply plans
+// and reads what it will delete from again.
+func (w world) fewest(run string, deleted []int) int {
 	pages := func(n, size int) int { return (n + size - 1) / size }
-	fewest := map[string]int{
-		"ecr:DescribeRepositories": pages(w.repositories, 1000),
-		"ecr:DescribeImages":       w.repositories * max(1, pages(w.images, 1000)),
+	plan := pages(w.repositories, 1000) + w.repositories*pages(w.images, 1000)
+	switch run {
+	case "plan, first":
+		return plan + w.repositories*pages(w.images/5, 100)
+	case "plan, second":
+		return plan
+	case "apply":
+		n := plan + pages(w.repositories, 1000)
+		for _, d := range deleted {
+			n += pages(w.images, 1000) + pages(d, 100)
+		}
+		return n
 	}
-	if !warm {
-		fewest["ecr:BatchGetImage"] = w.repositories * pages(w.images/5, 100)
-	}
-	if command == "apply" {
-		fewest = map[string]int{}
-	}
+	return 0
+}
+
+// byOperation lists the calls of a run.
+func byOperation(stats embedded.Stats) string {
 	var parts []string
 	for _, action := range slices.Sorted(maps.Keys(stats.Calls)) {
-		part := fmt.Sprintf("%s %d", strings.TrimPrefix(action, "ecr:"), stats.Calls[action])
-		if n, ok := fewest[action]; ok {
-			part += fmt.Sprintf(" (%d)", n)
-		}
-		if n := stats.Throttled[action]; n > 0 {
-			part += fmt.Sprintf(", %d throttled", n)
-		}
-		parts = append(parts, part)
+		parts = append(parts, fmt.Sprintf("%s %d", strings.TrimPrefix(action, "ecr:"), stats.Calls[action]))
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(parts, ", ")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/app"
@@ -30,6 +31,11 @@ type run struct {
 // close ends the use of the cache and of the plan. What is remembered of
 // manifests is written as they are read, so an error here loses nothing.
 func (r *run) close() {
+	total := r.env.AWS.Stats().Total()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	r.Log.Debug("run ended", "calls", total.Calls, "retries", total.Retries, "throttled", total.Throttled,
+		"images", r.Progress.Counts().Images, "allocatedBytes", memory.TotalAlloc, "systemBytes", memory.Sys)
 	if err := errors.Join(r.env.Manifests.Warning(), r.env.Manifests.Close(), r.Store.Close()); err != nil {
 		r.Log.Warn("end the run", "error", err)
 	}
