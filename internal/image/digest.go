@@ -25,13 +25,32 @@ const digestPrefix = "sha256:"
 func ParseDigest(s string) (Digest, error) {
 	var d Digest
 	h, ok := strings.CutPrefix(s, digestPrefix)
-	if !ok || len(h) != hex.EncodedLen(len(d)) || strings.ToLower(h) != h {
-		return Digest{}, fmt.Errorf("%q is not a digest: want sha256: and 64 lower-case hexadecimal digits", s)
+	if !ok || len(h) != hex.EncodedLen(len(d)) {
+		return Digest{}, digestError(s)
 	}
-	if _, err := hex.Decode(d[:], []byte(h)); err != nil {
-		return Digest{}, fmt.Errorf("%q is not a digest: %w", s, err)
+	for i := range d {
+		high, low := digit(h[2*i]), digit(h[2*i+1])
+		if high|low > 15 {
+			return Digest{}, digestError(s)
+		}
+		d[i] = high<<4 | low
 	}
 	return d, nil
+}
+
+func digestError(s string) error {
+	return fmt.Errorf("%q is not a digest: want sha256: and 64 lower-case hexadecimal digits", s)
+}
+
+// digit returns the value of a lower-case hexadecimal digit, or 255.
+func digit(c byte) byte {
+	switch {
+	case c >= '0' && c <= '9':
+		return c - '0'
+	case c >= 'a' && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 255
 }
 
 // DigestOf returns the digest of content.

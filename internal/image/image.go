@@ -50,6 +50,12 @@ const (
 // IsIndexType reports whether a manifest of this media type lists other
 // manifests. Parameters after ";" and case do not matter.
 func IsIndexType(mediaType string) bool {
+	switch mediaType {
+	case MediaTypeOCIManifest, MediaTypeDockerManifest: // nearly all, and quickly
+		return false
+	case MediaTypeOCIIndex, MediaTypeDockerManifestList:
+		return true
+	}
 	mt, _, _ := strings.Cut(mediaType, ";")
 	mt = strings.TrimSpace(mt)
 	return strings.EqualFold(mt, MediaTypeOCIIndex) || strings.EqualFold(mt, MediaTypeDockerManifestList)

@@ -101,6 +101,10 @@ func (r *Repository) Images() ([]Image, error) {
 	return list, nil
 }
 
+// Unchanged returns the images as they were stored, where nothing was changed
+// since; a writer of their form can then copy them.
+func (r *Repository) Unchanged() (images Images, ok bool) { return r.images, r.over == nil }
+
 // Move keeps the images elsewhere from now on.
 func (r *Repository) Move(store func([]Image) (Images, error)) error {
 	if r.images == nil {

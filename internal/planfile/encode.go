@@ -54,9 +54,9 @@ func Write(w io.Writer, p *plan.Plan) error {
 
 // encoder writes parts and remembers the first error.
 type encoder struct {
-	b    *bufio.Writer
-	line []byte
-	err  error
+	b     *bufio.Writer
+	lines []byte
+	err   error
 }
 
 func (e *encoder) text(s string) *encoder {
@@ -92,18 +92,41 @@ func (e *encoder) repository(r *plan.Repository) {
 		e.text(", \"gap\": ").json(r.Gap)
 	}
 	e.text(", \"images\": [")
-	list, err := r.Images()
-	if err != nil && e.err == nil {
-		e.err = fmt.Errorf("repository %s: %w", r.Name, err)
-	}
-	for i := range list {
-		e.line = AppendImage(e.line[:0], &list[i])
-		e.comma(i, "\n    ")
-		if e.err == nil {
-			_, e.err = e.b.Write(e.line)
+	if e.err == nil {
+		if e.err = e.images(r); e.err != nil {
+			e.err = fmt.Errorf("repository %s: %w", r.Name, e.err)
 		}
 	}
 	e.text("]}")
+}
+
+// images writes the images of a repository, and copies them where they are
+// stored in the form that is written.
+func (e *encoder) images(r *plan.Repository) error {
+	if images, ok := r.Unchanged(); ok {
+		if s, ok := images.(stored); ok {
+			return s.copyTo(e.b)
+		}
+	}
+	list, err := r.Images()
+	if err != nil {
+		return err
+	}
+	e.lines = appendImages(e.lines[:0], list)
+	_, err = e.b.Write(e.lines)
+	return err
+}
+
+// appendImages appends images as the elements of an array, one a line.
+func appendImages(b []byte, list []plan.Image) []byte {
+	for i := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, "\n    "...)
+		b = AppendImage(b, &list[i])
+	}
+	return b
 }
 
 // AppendImage appends an image as JSON in one line. It is encoding/json's form

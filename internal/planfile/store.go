@@ -53,14 +53,7 @@ func (s *Store) Put(list []plan.Image) (plan.Images, error) {
 	if len(list) == 0 {
 		return plan.List(nil), nil
 	}
-	b := []byte{'['}
-	for i := range list {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = AppendImage(b, &list[i])
-	}
-	b = append(b, ']')
+	b := appendImages(make([]byte, 0, 512*len(list)), list)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.end
@@ -104,15 +97,32 @@ type stored struct {
 
 // Load implements plan.Images.
 func (i stored) Load() ([]plan.Image, error) {
-	b := make([]byte, i.n)
-	if err := i.store.read(b, i.at); err != nil {
+	b := make([]byte, i.n+2)
+	if err := i.store.read(b[1:i.n+1], i.at); err != nil {
 		return nil, &storeError{err}
 	}
+	b[0], b[i.n+1] = '[', ']'
 	var list []plan.Image
 	if err := json.Unmarshal(b, &list); err != nil {
 		return nil, &storeError{err}
 	}
 	return list, nil
+}
+
+// copyTo writes the images as the elements of an array.
+func (i stored) copyTo(w io.Writer) error {
+	b := make([]byte, min(i.n, 1<<20))
+	for done := 0; done < i.n; {
+		part := b[:min(len(b), i.n-done)]
+		if err := i.store.read(part, i.at+int64(done)); err != nil {
+			return &storeError{err}
+		}
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+		done += len(part)
+	}
+	return nil
 }
 
 func (s *Store) read(b []byte, at int64) error {
