@@ -10,7 +10,7 @@ VERSION_VAR := github.com/regsweep/regsweep/internal/cli.version
 
 .PHONY: help
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build bin/regsweep: static, reproducible, with its version in it.
@@ -40,6 +40,19 @@ vuln: ## govulncheck; see scripts/vulncheck for machines without the internet.
 .PHONY: fuzz
 fuzz: ## Fuzz every target for a while: make fuzz FUZZTIME=60 (seconds each).
 	FUZZTIME=$${FUZZTIME:-30} FUZZTOTAL=$${FUZZTOTAL:-86400} scripts/fuzz
+
+.PHONY: bench
+bench: ## Whole runs on accounts with a latency and with quotas, as a table; then the pure stages.
+	go run ./internal/bench -growth
+	go run ./internal/bench -repositories 200 -images 500
+	go run ./internal/bench -repositories 300 -images 500 -quota 100
+	scripts/bench-stages
+
+.PHONY: bench-compare
+bench-compare: ## The pure stages against the checked-in baseline. A new one: scripts/bench-stages > internal/bench/baseline.txt
+	@mkdir -p .cache
+	scripts/bench-stages > .cache/stages.txt
+	"$$(scripts/tools)/benchstat" internal/bench/baseline.txt .cache/stages.txt
 
 .PHONY: golden
 golden: ## Write the golden files anew; then look at the difference.
