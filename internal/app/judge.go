@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -181,12 +182,21 @@ func (a *App) collect(lists [][]image.Repository, results [][]judgement, out *Ou
 	return nil
 }
 
-// unmatched warns of patterns that match no repository.
+// unmatched warns of patterns that match no repository. A mistyped exclusion
+// protects nothing, and a mistyped "covers" holds nothing when its source fails.
 func (a *App) unmatched(names [][]string) []string {
 	all := slices.Concat(names...)
 	warnings := a.Policy.Unmatched(all)
 	if !slices.ContainsFunc(all, a.Repositories.Match) && len(all) > 0 {
 		warnings = append(warnings, "--repository matches no repository")
+	}
+	for _, s := range a.Sources {
+		for _, glob := range s.Covers {
+			r, errs := policy.CompileRepositories([]string{strings.TrimPrefix(glob, "!")})
+			if len(errs) == 0 && !slices.ContainsFunc(all, r.Match) {
+				warnings = append(warnings, fmt.Sprintf("covers of usage source %s: %q matches no repository", s.Source.Name(), glob))
+			}
+		}
 	}
 	return warnings
 }
