@@ -77,8 +77,8 @@ func (a *Account) Region(name string) *Region {
 	return region
 }
 
-// Trust lets the principals of other accounts use this account's registries,
-// as repository policies do in AWS.
+// Trust lets the principals of other accounts use this account's registries
+// and buckets, as repository and bucket policies do in AWS.
 func (a *Account) Trust(accounts ...string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -88,7 +88,7 @@ func (a *Account) Trust(accounts ...string) {
 }
 
 // trusts reports whether principals of the account with the id may use this
-// account's registries.
+// account's registries and buckets.
 func (a *Account) trusts(id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()

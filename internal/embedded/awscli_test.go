@@ -36,6 +36,12 @@ type cliStep struct {
 	want   map[string]string // path in the answer ("images.0.imageId") to value
 }
 
+// withFlags is an input with flags for what JSON cannot hold, such as files.
+type withFlags struct {
+	object // nil for operations that take no JSON
+	flags  []string
+}
+
 // cliServices lists the steps of each service. A service of its own file adds
 // its function here.
 var cliServices = []func(*world) []cliStep{
@@ -45,6 +51,7 @@ var cliServices = []func(*world) []cliStep{
 	ecsSteps,
 	lambdaSteps,
 	appRunnerSteps,
+	s3Steps,
 }
 
 // TestAWSCommand calls every operation that the server knows through the aws
@@ -52,6 +59,7 @@ var cliServices = []func(*world) []cliStep{
 // old aws command does not know is sent as a signed raw request.
 func TestAWSCommand(t *testing.T) {
 	w := newWorld(embedded.Options{})
+	w.dir = t.TempDir()
 	cli := newCLI(t, w)
 	var steps []cliStep
 	for _, service := range cliServices {
@@ -120,25 +128,25 @@ func TestRawRequest(t *testing.T) {
 
 // awsCLI runs the aws command against one server.
 type awsCLI struct {
-	command, url, key string
-	old               bool // leaves out of answers what it does not know
+	path, url, key string
+	old            bool // leaves out of answers what it does not know
 }
 
 // newCLI returns the aws command of this machine, and serves the world to it
 // for as long as the test runs.
 func newCLI(t *testing.T, w *world) *awsCLI {
 	t.Helper()
-	command, err := exec.LookPath("aws")
+	path, err := exec.LookPath("aws")
 	if err != nil {
 		t.Fatalf("this test needs the aws command in the PATH (awscli): %v", err)
 	}
-	version, err := exec.Command(command, "--version").Output()
+	version, err := exec.Command(path, "--version").Output()
 	if err != nil {
-		t.Fatalf("run %s --version: %v", command, err)
+		t.Fatalf("run %s --version: %v", path, err)
 	}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
-	return &awsCLI{command: command, url: server.URL, key: w.Account(home).AccessKeyID(), old: isOld(string(version))}
+	return &awsCLI{path: path, url: server.URL, key: w.Account(home).AccessKeyID(), old: isOld(string(version))}
 }
 
 // isOld reports whether the version ("aws-cli/2.9.19 Python/…") is older than
@@ -153,11 +161,15 @@ func isOld(version string) bool {
 
 // run makes the call of the step and compares the answer.
 func (c *awsCLI) run(ctx context.Context, step cliStep) error {
-	input, err := json.Marshal(step.input)
+	request, flags := step.input, []string(nil)
+	if with, ok := request.(withFlags); ok {
+		request, flags = with.object, with.flags
+	}
+	input, err := json.Marshal(request)
 	if err != nil {
 		return fmt.Errorf("encode the input: %w", err)
 	}
-	out, err := c.exec(ctx, step.action, input)
+	out, err := c.exec(ctx, step.action, input, flags...)
 	if errors.Is(err, errUnknownToCLI) {
 		out, err = c.raw(ctx, step.action, input)
 	}
@@ -196,15 +208,26 @@ var wordEnd = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
 // exec calls through the aws command.
 func (c *awsCLI) exec(ctx context.Context, action string, input []byte, flags ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
 	service, operation, _ := strings.Cut(action, ":")
-	if service == "tag" {
+	switch service {
+	case "tag":
 		service = "resourcegroupstaggingapi"
+	case "s3":
+		service = "s3api"
 	}
 	operation = strings.ToLower(wordEnd.ReplaceAllString(operation, "$1-$2"))
-	args := []string{service, operation, "--endpoint-url", c.url, "--output", "json", "--cli-input-json", string(input)}
-	cmd := exec.CommandContext(ctx, c.command, append(args, flags...)...)
+	args := []string{service, operation, "--output", "json"}
+	if string(input) != "null" { // not every operation takes one
+		args = append(args, "--cli-input-json", string(input))
+	}
+	return c.command(ctx, append(args, flags...)...)
+}
+
+// command runs the aws command.
+func (c *awsCLI) command(ctx context.Context, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.path, append(args, "--endpoint-url", c.url)...)
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "AWS_") {
 			cmd.Env = append(cmd.Env, v)

@@ -1,6 +1,6 @@
 // Package embedded is an AWS account that lives in this process: a real HTTP
-// server that speaks the AWS wire protocols (JSON 1.0 and 1.1, REST-JSON and
-// Query) for the services that regsweep calls. The demo, the tests, the
+// server that speaks the AWS wire protocols (JSON 1.0 and 1.1, REST-JSON,
+// REST-XML and Query) for the services that regsweep calls. The demo, the tests, the
 // benchmarks and the fault injection all run against it, through the same SDK
 // code that talks to AWS.
 //
@@ -17,7 +17,7 @@
 //
 // Requests need no valid signature. The access key id and the region are read
 // from the credential scope of the Authorization header, and say who calls and
-// where.
+// where. What is signed for s3 goes to Amazon S3.
 //
 // # Adding a service
 //

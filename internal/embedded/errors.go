@@ -13,6 +13,9 @@ type Error struct {
 	Message string
 	// Status is the HTTP status; 0 means 400.
 	Status int
+
+	// region is where the bucket is that is not here, or "".
+	region string
 }
 
 // Error returns code and message.

@@ -121,6 +121,9 @@ func (f Fault) before(c *Call) error {
 // request.
 func (c *Call) repeatToken(answer []byte) []byte {
 	in, out := c.service.tokenIn, c.service.tokenOut
+	if c.service.protocol == restXML {
+		return repeatXMLToken(answer, out, c.Query.Get(in))
+	}
 	if in == "" {
 		in = "nextToken"
 	}

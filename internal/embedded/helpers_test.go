@@ -45,6 +45,7 @@ type world struct {
 	*embedded.Server
 	clock  *clock
 	region *embedded.Region
+	dir    string // for the files of the aws command
 }
 
 // newWorld returns a server at the start time. The options' clock is replaced.
@@ -52,7 +53,7 @@ func newWorld(o embedded.Options) *world {
 	c := &clock{now: start}
 	o.Clock = c.Now
 	srv := embedded.New(o)
-	return &world{srv, c, srv.Account(home).Region(west)}
+	return &world{Server: srv, clock: c, region: srv.Account(home).Region(west)}
 }
 
 // ecr returns a client that signs with the access key, and never retries.

@@ -3,6 +3,7 @@ package embedded
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -75,15 +76,24 @@ func (s *Server) AllowAll() {
 // the credential scope: Credential=KEY/DATE/REGION/SERVICE/aws4_request.
 // The last result is false for a request without one.
 func (s *Server) identify(r *http.Request) (*Principal, string, bool) {
+	key, region, _, ok := credentialScope(r)
+	if !ok {
+		return nil, "", false
+	}
+	return s.principal(key), region, true
+}
+
+// credentialScope returns the access key id that a request is signed with, and
+// the region and the service that it is signed for.
+func credentialScope(r *http.Request) (key, region, service string, ok bool) {
 	_, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 	scope, _, _ := strings.Cut(rest, ",")
 	parts := strings.Split(strings.TrimSpace(scope), "/")
 	if !ok || len(parts) < 5 {
-		return nil, "", false
+		return "", "", "", false
 	}
 	// A key id never holds a slash, but be exact: the last four are the scope.
-	region := parts[len(parts)-3]
-	return s.principal(strings.Join(parts[:len(parts)-4], "/")), region, true
+	return strings.Join(parts[:len(parts)-4], "/"), parts[len(parts)-3], parts[len(parts)-2], true
 }
 
 // principal returns who the access key belongs to. A key that is not known
@@ -109,34 +119,43 @@ func (s *Server) keyExpired(p *Principal, now time.Time) bool {
 
 // authorize returns the error of AWS when the caller is denied the call.
 func (s *Server) authorize(c *Call) error {
+	resource := func() string {
+		if c.service.resource == nil {
+			return "*"
+		}
+		return c.service.resource(c)
+	}
+	if s.forbids(c.Principal, c.permission(), resource) {
+		return c.denied(resource())
+	}
+	return nil
+}
+
+// forbids reports whether a principal is denied an action on a resource. The
+// resource is only asked for when the principal is denied something.
+func (s *Server) forbids(p *Principal, action string, resource func() string) bool {
 	s.mu.Lock()
 	var own []denial
 	for _, d := range s.denials {
 		switch d.principal {
-		case c.Principal.AccessKeyID, c.Principal.ARN, c.Principal.RoleARN:
+		case p.AccessKeyID, p.ARN, p.RoleARN:
 			own = append(own, d)
 		}
 	}
 	s.mu.Unlock()
 	if len(own) == 0 {
-		return nil
+		return false
 	}
-	resource := "*"
-	if c.service.resource != nil {
-		resource = c.service.resource(c)
-	}
-	action := c.permission()
-	for _, d := range own {
-		if wildcard(d.action, action) && wildcard(d.resource, resource) {
-			return c.denied(resource)
-		}
-	}
-	return nil
+	on := resource()
+	return slices.ContainsFunc(own, func(d denial) bool { return wildcard(d.action, action) && wildcard(d.resource, on) })
 }
 
 // denied returns the error that AWS gives when the caller may not do this to
 // the resource.
 func (c *Call) denied(resource string) *Error {
+	if c.service.protocol == restXML { // as Amazon S3 words it
+		resource = fmt.Sprintf("%q because no identity-based policy allows the %s action", resource, c.permission())
+	}
 	return c.service.accessDenied(fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s",
 		c.Principal.ARN, c.permission(), resource))
 }

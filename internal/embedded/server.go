@@ -42,8 +42,10 @@ type Server struct {
 	targets  map[string]*service // by prefix of X-Amz-Target
 	actions  map[string]*service // by Action of the Query protocol
 	rest     *http.ServeMux
+	xml      *service // the one that speaks restXML
 	limits   limits
 	stats    stats
+	s3       s3State
 
 	mu       sync.Mutex
 	latency  time.Duration
@@ -88,6 +90,8 @@ func New(o Options) *Server {
 			for op := range svc.operations {
 				s.actions[op] = svc
 			}
+		case restXML:
+			s.xml = svc
 		case restJSON:
 			for op, pattern := range svc.routes {
 				s.rest.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, svc, op) })
@@ -108,6 +112,10 @@ func (s *Server) SetLatency(d time.Duration) {
 // ServeHTTP answers one request of any of the services. Faults that drop the
 // connection panic with http.ErrAbortHandler, as net/http wants it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, _, service, _ := credentialScope(r); service == "s3" {
+		s.serveS3(w, r)
+		return
+	}
 	if prefix, op, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
 		svc := s.targets[prefix]
 		if svc == nil {

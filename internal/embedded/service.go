@@ -16,6 +16,7 @@ func services() []*service {
 		ecsService(),
 		lambdaService(),
 		appRunnerService(),
+		s3Service(),
 	}
 }
 
@@ -30,6 +31,8 @@ const (
 	restJSON
 	// query names the operation by the form field Action, and answers in XML.
 	query
+	// restXML is what Amazon S3 speaks: method and path, headers and XML.
+	restXML
 )
 
 // service describes one AWS service.
@@ -106,7 +109,7 @@ func (svc *service) throttle() *Error {
 // accessDenied returns the service's answer to a call that is not allowed.
 func (svc *service) accessDenied(message string) *Error {
 	switch svc.protocol {
-	case query:
+	case query, restXML:
 		return &Error{Code: "AccessDenied", Message: message, Status: http.StatusForbidden}
 	case restJSON:
 		return &Error{Code: "AccessDeniedException", Message: message, Status: http.StatusForbidden}
@@ -121,6 +124,8 @@ func (svc *service) expired() *Error {
 	switch svc.protocol {
 	case query:
 		return &Error{Code: "ExpiredToken", Message: message, Status: http.StatusForbidden}
+	case restXML:
+		return &Error{Code: "ExpiredToken", Message: "The provided token has expired."}
 	case restJSON:
 		return &Error{Code: "ExpiredTokenException", Message: message, Status: http.StatusForbidden}
 	default:

@@ -36,6 +36,11 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	body := io.Reader(&w.body)
 	length := int64(w.body.Len())
+	if r.Method == http.MethodHead { // tells the length of what a GET would return
+		if promised, err := strconv.ParseInt(w.header.Get("Content-Length"), 10, 64); err == nil {
+			length = promised
+		}
+	}
 	if dropped {
 		promised, err := strconv.ParseInt(w.header.Get("Content-Length"), 10, 64)
 		if err != nil {

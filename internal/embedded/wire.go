@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 )
@@ -13,6 +14,14 @@ import (
 // its repository is locked, and without reflection, which would be most of the
 // cost.
 type encoded []byte
+
+// rawAnswer is an answer that is its own encoding, such as the content of an
+// object (restXML).
+type rawAnswer struct {
+	status int
+	header http.Header
+	body   []byte
+}
 
 // contentType returns what the protocol's answers are.
 func (p protocol) contentType() string {
@@ -23,6 +32,8 @@ func (p protocol) contentType() string {
 		return "application/x-amz-json-1.1"
 	case query:
 		return "text/xml"
+	case restXML:
+		return "application/xml"
 	default:
 		return "application/json"
 	}
@@ -36,6 +47,11 @@ func writeAnswer(w http.ResponseWriter, c *Call, answer any, fault Fault) {
 		writeError(w, c.service.protocol, internalFailure(err.Error()), c)
 		return
 	}
+	status := http.StatusOK
+	if raw, ok := answer.(*rawAnswer); ok {
+		maps.Copy(w.Header(), raw.header)
+		status = raw.status
+	}
 	if fault.Kind == FaultRepeatToken {
 		body = c.repeatToken(body)
 	}
@@ -46,7 +62,7 @@ func writeAnswer(w http.ResponseWriter, c *Call, answer any, fault Fault) {
 	if fault.Kind == FaultTruncate {
 		body = body[:length/2]
 	}
-	send(w, c.service.protocol, http.StatusOK, body, length, c)
+	send(w, c.service.protocol, status, body, length, c)
 	if fault.Kind == FaultTruncate {
 		_ = http.NewResponseController(w).Flush() // the answer breaks off either way
 		panic(http.ErrAbortHandler)
@@ -55,8 +71,19 @@ func writeAnswer(w http.ResponseWriter, c *Call, answer any, fault Fault) {
 
 // encode returns the answer as the protocol writes it.
 func encode(c *Call, answer any) ([]byte, error) {
-	if c.service.protocol == query {
+	if raw, ok := answer.(*rawAnswer); ok {
+		return raw.body, nil
+	}
+	switch c.service.protocol {
+	case query:
 		return encodeXML(c, answer)
+	case restXML:
+		body, err := xml.Marshal(answer)
+		if err != nil {
+			return nil, fmt.Errorf("encode the answer of %s: %w", c.Operation, err)
+		}
+		return append([]byte(xml.Header), body...), nil
+	default:
 	}
 	if answer == nil {
 		return []byte("{}"), nil
@@ -86,7 +113,13 @@ func encodeXML(c *Call, answer any) ([]byte, error) {
 // writeError sends an error as the protocol writes it. The call may be nil.
 func writeError(w http.ResponseWriter, p protocol, e *Error, c *Call) {
 	var body []byte
-	if p == query {
+	switch p {
+	case restXML:
+		body = encodeS3Error(e, c)
+		if e.region != "" {
+			w.Header().Set("X-Amz-Bucket-Region", e.region)
+		}
+	case query:
 		type detail struct {
 			Type, Code, Message string
 		}
@@ -100,21 +133,46 @@ func writeError(w http.ResponseWriter, p protocol, e *Error, c *Call) {
 		_ = xml.NewEncoder(&b).EncodeElement(detail{sender, e.Code, e.Message}, xml.StartElement{Name: xml.Name{Local: "Error"}})
 		fmt.Fprintf(&b, "<RequestId>%s</RequestId></ErrorResponse>", requestID(c))
 		body = b.Bytes()
-	} else {
+	default:
 		w.Header().Set("X-Amzn-Errortype", e.Code)
 		body, _ = json.Marshal(map[string]string{"__type": e.Code, "message": e.Message}) // strings always encode
 	}
 	send(w, p, e.status(), body, len(body), c)
 }
 
+// encodeS3Error returns an error as Amazon S3 writes it. The call may be nil.
+func encodeS3Error(e *Error, c *Call) []byte {
+	out := struct {
+		XMLName                            xml.Name `xml:"Error"`
+		Code, Message, Resource, RequestId string
+	}{Code: e.Code, Message: e.Message, RequestId: requestID(c)}
+	if c != nil {
+		out.Resource = c.request.URL.Path
+	}
+	if out.Code == "InternalFailure" {
+		out.Code = "InternalError" // its name here
+	}
+	body, _ := xml.Marshal(out) // strings always encode
+	return append([]byte(xml.Header), body...)
+}
+
 // send writes head and body. The length is that which the head promises.
 func send(w http.ResponseWriter, p protocol, status int, body []byte, length int, c *Call) {
 	h := w.Header()
-	h.Set("Content-Type", p.contentType())
-	h.Set("Content-Length", strconv.Itoa(length))
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", p.contentType())
+	}
 	h.Set("X-Amzn-Requestid", requestID(c))
+	if p == restXML {
+		h.Set("X-Amz-Request-Id", requestID(c))
+	}
+	if status != http.StatusNoContent {
+		h.Set("Content-Length", strconv.Itoa(length))
+	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // an error means that the client went away
+	if c == nil || c.request.Method != http.MethodHead {
+		_, _ = w.Write(body) // an error means that the client went away
+	}
 }
 
 // requestID returns an id that tells the number of the call.
