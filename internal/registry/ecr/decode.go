@@ -16,12 +16,13 @@ import (
 // It takes for a page what the SDK does and reads the same from it, but these,
 // which it takes for broken answers:
 //   - what is not JSON to its last byte, or goes on after that;
-//   - an answer without a list of images;
+//   - an answer without a list of images, or with two of which the first has an
+//     image that cannot be taken;
 //   - a tag that is null;
 //   - a time that is a string (the SDK takes "NaN" and "Infinity"), or that
 //     nanoseconds of 64 bits cannot hold (in the SDK they overflow);
-//   - an integer under the range of 64 bits (of some the SDK reads only the
-//     first digits);
+//   - a number that begins with the digits of the lowest integer of 64 bits and
+//     goes on after them (the SDK reads it for that integer);
 //   - an image, or another member of the answer, of more than maxUnit bytes.
 type pageReader struct {
 	scanner
@@ -32,12 +33,14 @@ type pageReader struct {
 	images []image.Image
 	tags   tagBlock
 	shared interner
+	// window is how much of a page is in memory at once, unless an image takes
+	// more.
+	window int
 }
 
 const (
-	// window is how much of a page is in memory at once, unless an image takes
-	// more.
-	window = 64 << 10
+	// pageWindow is the usual window.
+	pageWindow = 64 << 10
 	// maxUnit bounds what must be in memory as a whole. An image with 1,000 tags
 	// of 300 characters, the most that ECR allows, has a third of a megabyte.
 	maxUnit = 16 << 20
@@ -50,29 +53,32 @@ type unusableError struct{ error }
 // Unwrap returns what is wrong.
 func (e *unusableError) Unwrap() error { return e.error }
 
-// read reads an answer to its end. It returns all the images of the page and the
-// token of the next one, which is "" for none. With an error there is no page.
-func (p *pageReader) read(body io.Reader, shared interner) (images []image.Image, token string, err error) {
-	if cap(p.data) < window || cap(p.data) > 8*window {
-		p.data = make([]byte, 0, window)
+// read reads an answer to its end. With an error there is no page.
+func (p *pageReader) read(body io.Reader, shared interner) (page, error) {
+	if cap(p.data) < p.window || cap(p.data) > 8*p.window {
+		p.data = make([]byte, 0, p.window)
 	}
 	p.scanner = scanner{data: p.data[:0]}
 	p.body, p.ended, p.shared = body, false, shared
-	token, listed, err := p.answer()
-	switch {
-	case err != nil:
-	case !listed:
+	defer p.forget()
+	next, listed, err := p.answer()
+	if err == nil && !listed {
 		err = errors.New("the answer has no list of images")
-	default:
-		images = append(make([]image.Image, 0, len(p.images)), p.images...)
 	}
-	p.body, p.shared = nil, nil
-	p.forget()
-	return images, token, err
+	if err != nil {
+		return page{}, err
+	}
+	return page{images: append(make([]image.Image, 0, len(p.images)), p.images...), next: next}, nil
 }
 
-// forget drops the images read so far.
+// forget lets go of what is not the reader's own.
 func (p *pageReader) forget() {
+	p.body, p.shared = nil, nil
+	p.drop()
+}
+
+// drop drops the images read so far.
+func (p *pageReader) drop() {
 	clear(p.images)
 	p.images = p.images[:0]
 	p.tags.reset()
@@ -118,7 +124,7 @@ func (p *pageReader) answer() (token string, listed bool, err error) {
 
 // details reads the images. Of two lists the last one counts.
 func (p *pageReader) details() error {
-	p.forget()
+	p.drop()
 	if err := p.whole(func() error { return p.open('[') }); err != nil {
 		return err
 	}

@@ -154,16 +154,12 @@ func (p *pageReader) status() (s image.Status, unusable, err error) {
 }
 
 // moment reads a time in seconds since 1970 (the epoch-seconds of Smithy's
-// timestampFormat). It rounds as the SDK does: to the next float64, and after
+// timestampFormat). It rounds as the SDK does: to the nearest float64, and after
 // multiplying that by 1,000 towards zero.
 func (p *pageReader) moment() (image.Time, error) {
-	token, err := p.number()
+	token, seconds, err := p.float()
 	if err != nil {
 		return 0, err
-	}
-	seconds, err := strconv.ParseFloat(string(token), 64)
-	if err != nil {
-		return 0, fmt.Errorf("read a time: %w", err)
 	}
 	milliseconds := seconds * 1000
 	if math.Abs(milliseconds) >= math.MaxInt64/1_000_000+1 {
@@ -171,6 +167,27 @@ func (p *pageReader) moment() (image.Time, error) {
 	}
 	return image.Time(milliseconds), nil
 }
+
+// float reads a number.
+func (p *pageReader) float() (token []byte, value float64, err error) {
+	if _, err := p.next(); err != nil {
+		return nil, 0, err
+	}
+	begin := p.at
+	if digits, places, ok := p.decimal(); ok {
+		return p.data[begin:p.at], float64(digits) / powersOfTen[places], nil
+	}
+	if token, err = p.number(); err != nil {
+		return nil, 0, err
+	}
+	if value, err = strconv.ParseFloat(string(token), 64); err != nil {
+		return nil, 0, fmt.Errorf("read a number: %w", err)
+	}
+	return token, value, nil
+}
+
+// powersOfTen are 10^0 to 10^15.
+var powersOfTen = [...]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 // integer reads an integer of so many bits.
 func (p *pageReader) integer(size int) (int64, error) {

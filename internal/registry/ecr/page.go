@@ -64,10 +64,10 @@ func (p *pageProtocol) DeserializeResponse(
 	}
 	reader, ok := p.readers.Get().(*pageReader)
 	if !ok {
-		reader = &pageReader{}
+		reader = &pageReader{window: pageWindow}
 	}
 	defer p.readers.Put(reader)
-	images, next, err := reader.read(response.Body, p.shared)
+	answer, err := reader.read(response.Body, p.shared)
 	var unusable *unusableError
 	switch {
 	case errors.As(err, &unusable):
@@ -75,7 +75,7 @@ func (p *pageProtocol) DeserializeResponse(
 	case err != nil:
 		return &smithy.DeserializationError{Err: err}
 	}
-	p.page.images, p.page.next = images, next
+	*p.page = answer
 	return nil
 }
 

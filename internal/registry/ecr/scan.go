@@ -275,6 +275,34 @@ func (s *scanner) number() ([]byte, error) {
 	return token, nil
 }
 
+// decimal reads a number as most are: of at most 15 digits, so that it is
+// digits / 10^places and both of these are exact as a float64, and without a
+// sign or an exponent. Another number remains to be read.
+func (s *scanner) decimal() (digits int64, places int, ok bool) {
+	rest := s.data[s.at:min(len(s.data), s.at+16)]
+	if len(rest) == 0 || rest[0] < '1' || rest[0] > '9' {
+		return 0, 0, false
+	}
+	point := -1
+	for i, c := range rest {
+		switch {
+		case c >= '0' && c <= '9':
+			digits = digits*10 + int64(c-'0')
+		case c == '.' && point < 0:
+			point = i
+		case c == '.' || c == 'e' || c == 'E' || point == i-1:
+			return 0, 0, false
+		default:
+			if point >= 0 {
+				places = i - point - 1
+			}
+			s.at += i
+			return digits, places, true
+		}
+	}
+	return 0, 0, false
+}
+
 // skip reads a value of any kind.
 func (s *scanner) skip() error {
 	c, err := s.next()
