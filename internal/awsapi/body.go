@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -25,6 +26,7 @@ const queryType = "application/x-www-form-urlencoded"
 // some services a body that is no document at all, for an answer in which every
 // field is absent: for a list that would be "there is nothing". It is for
 // services that answer with a JSON object or, to the Query protocol, with XML.
+// Amazon S3 is left out: an object may be empty, or hold anything.
 type wholeBody struct{}
 
 // ID names the middleware.
@@ -36,7 +38,7 @@ func (wholeBody) HandleDeserialize(ctx context.Context, in middleware.Deserializ
 ) {
 	out, metadata, err = next.HandleDeserialize(ctx, in)
 	response, ok := out.RawResponse.(*smithyhttp.Response)
-	if err != nil || !ok || response.StatusCode != http.StatusOK {
+	if err != nil || !ok || response.StatusCode != http.StatusOK || awsmiddleware.GetServiceID(ctx) == "S3" {
 		return out, metadata, err
 	}
 	seen, err := toFirst(response.Body)

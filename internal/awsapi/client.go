@@ -1,6 +1,7 @@
 package awsapi
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"time"
@@ -14,7 +15,8 @@ import (
 type timeouts struct {
 	// dial is for a TCP connection, and tls for its handshake.
 	dial, tls time.Duration
-	// silence is how long an answer may not begin, or not go on.
+	// silence is how long an answer may not begin, or not go on. The time in
+	// which the request is being sent is none of it.
 	silence time.Duration
 	// idle is when an unused connection is closed. It is less than silence, or
 	// the silence of an idle connection would end the next call.
@@ -33,6 +35,14 @@ func (t timeouts) client(base *awshttp.BuildableClient) aws.HTTPClient {
 	return base.
 		WithDialerOptions(func(d *net.Dialer) { d.Timeout = t.dial }).
 		WithTransportOptions(func(tr *http.Transport) {
+			dial := tr.DialContext
+			tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				return &sending{conn, t.silence}, nil
+			}
 			tr.TLSHandshakeTimeout = t.tls
 			tr.ResponseHeaderTimeout = t.silence
 			tr.IdleConnTimeout = t.idle
@@ -42,4 +52,22 @@ func (t timeouts) client(base *awshttp.BuildableClient) aws.HTTPClient {
 		}).
 		WithReadTimeout(t.silence).
 		Freeze() // or the SDK gives each service a copy with its own connections
+}
+
+// sending is a connection on which the other side may be silent while it is
+// sent something: the SDK's read timeout begins when a read does, which is
+// before the request is sent. A large object takes longer than that.
+type sending struct {
+	net.Conn
+	silence time.Duration
+}
+
+// Write sends, and gives the other side the time of a silence from then on.
+func (c *sending) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		return n, err
+	}
+	//nolint:forbidigo // deadlines of connections are times of the machine's clock
+	return n, c.SetReadDeadline(time.Now().Add(c.silence))
 }

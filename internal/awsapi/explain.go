@@ -60,7 +60,7 @@ func (m explain) typed(err error, action string) error {
 		return &CredentialsError{Expired: true, Err: err}
 	case "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "IncompleteSignatureException",
 		"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "AuthFailure",
-		"MissingAuthenticationToken", "MissingAuthenticationTokenException":
+		"MissingAuthenticationToken", "MissingAuthenticationTokenException", "InvalidToken":
 		return &CredentialsError{Err: err}
 	}
 	if m.classes.throttle(err) {
@@ -78,15 +78,16 @@ func isTyped(err error) bool {
 	return errors.As(err, &d) || errors.As(err, &c) || errors.As(err, &t)
 }
 
-// refusal is how AWS words a denial: who, what, on what, and why.
-var refusal = regexp.MustCompile(`^User: (\S+) is not authorized to perform: ([A-Za-z0-9-]+:\w+)(?: on resource: (\S+))?(.*)$`)
+// refusal is how AWS words a denial: who, what, on what, and why. Amazon S3 puts
+// the resource in quotes, and keys of objects may hold spaces.
+var refusal = regexp.MustCompile(`^User: (\S+) is not authorized to perform: ([A-Za-z0-9-]+:\w+)(?: on resource: (?:"([^"]+)"|([^\s"]+)))?(.*)$`)
 
 // denied returns a DeniedError with what AWS's message says. That it was a
 // denial is known already; the message only fills in names.
 func denied(err error, message, action string) error {
 	d := &DeniedError{Action: action, Err: err}
 	if m := refusal.FindStringSubmatch(message); m != nil {
-		d.Principal, d.Action, d.Resource, d.reason = m[1], m[2], m[3], m[4]
+		d.Principal, d.Action, d.Resource, d.reason = m[1], m[2], m[3]+m[4], m[5]
 	}
 	return d
 }

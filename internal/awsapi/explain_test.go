@@ -66,6 +66,7 @@ func TestTypedErrors(t *testing.T) {
 		{"RequestExpired", api("RequestExpired", ""), "expired"},
 		{"InvalidSignatureException", api("InvalidSignatureException", ""), "credentials"},
 		{"SignatureDoesNotMatch", api("SignatureDoesNotMatch", ""), "credentials"},
+		{"InvalidToken", api("InvalidToken", ""), "credentials"},
 		{"UnrecognizedClientException", api("UnrecognizedClientException", ""), "credentials"},
 		{"InvalidClientTokenId", api("InvalidClientTokenId", ""), "credentials"},
 		{"ThrottlingException", response(400, nil, api("ThrottlingException", "")), "throttled ecr:ListImages"},
@@ -95,6 +96,7 @@ func TestActions(t *testing.T) {
 	tests := []struct{ service, name, want string }{
 		{"ECR", "BatchDeleteImage", "ecr:BatchDeleteImage"},
 		{"STS", "AssumeRole", "sts:AssumeRole"},
+		{"S3", "PutObject", "s3:PutObject"},
 		{"AppRunner", "ListServices", "apprunner:ListServices"},
 		{"Resource Groups Tagging API", "GetResources", "tag:GetResources"},
 	}
@@ -115,6 +117,11 @@ func TestDeniedNames(t *testing.T) {
 			"all of it",
 			"User: " + who + " is not authorized to perform: ecr:DescribeImages on resource: " + what + " because no identity-based policy allows the ecr:DescribeImages action",
 			who + " may not call ecr:DescribeImages on " + what + " because no identity-based policy allows the ecr:DescribeImages action: allow the IAM action ecr:DescribeImages",
+		},
+		{
+			"a resource in quotes",
+			"User: " + who + ` is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::exchange/a key" because no identity-based policy allows the s3:GetObject action`,
+			who + " may not call s3:GetObject on arn:aws:s3:::exchange/a key because no identity-based policy allows the s3:GetObject action: allow the IAM action s3:GetObject",
 		},
 		{
 			"an explicit deny",
