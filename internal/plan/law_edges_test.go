@@ -38,6 +38,8 @@ func TestLawEdges(t *testing.T) {
 			map[string]string{"a": "keep when"}},
 		{"a mark of use centuries ahead is one", run{spec: rule(policy.Keep{UsedWithin: Day}), repo: New("r").Add("a", Tags("in-use-15000000000"))},
 			map[string]string{"a": "keep used"}},
+		{"of equal push times the smaller digest is newer", run{spec: rule(policy.Keep{Newest: 1}), repo: New("r").Add("a").Add("b").Add("c")},
+			map[string]string{"a": "delete not-kept", "b": "delete not-kept", "c": "keep newest"}}, // c's digest is 2e…, b's 3e…, a's ca…
 		{"what a circle holds stays, although its other root goes", run{spec: rule(), repo: circle()},
 			map[string]string{"a": "keep family", "f": "keep family", "s": "keep family", "root": "delete not-kept"}},
 		{"what a circle holds counts as what remains", run{spec: rule(policy.Keep{MaxImages: 4}), repo: circle().Add("p", Age(time.Hour)).Add("q", Age(2*time.Hour))},

@@ -161,6 +161,17 @@ func planBytes(t *rapid.T, w *oracle.World, uses []image.Use) string {
 	return string(content)
 }
 
+// TestPropertyGapHoldsAll: where a source could not be read, nothing goes.
+func TestPropertyGapHoldsAll(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := wanted{}.worlds().Draw(t, "world")
+		w.Gaps = []string{"denied"}
+		if gone := going(judgeWorld(t, &w.World)); len(gone) > 0 {
+			t.Fatalf("%v go in spite of a gap", gone)
+		}
+	})
+}
+
 // TestPropertyMoreKeepsMore: one more use, protect entry, keep or gap lets
 // nothing go that stayed without it.
 //
