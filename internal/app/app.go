@@ -46,6 +46,9 @@ type App struct {
 	Judge func() time.Time
 	// Now is the clock.
 	Now func() time.Time
+	// Recheck is how old what is known of the usage may get while a plan is
+	// applied.
+	Recheck time.Duration
 	// Repositories narrows the run to matching names.
 	Repositories policy.Repositories
 	// Shard narrows the run to its part of the repositories.

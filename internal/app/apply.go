@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -67,19 +69,46 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 	if !p.Totals.Acts() {
 		return report, nil
 	}
-	k, err := a.learn(ctx)
+	w := &watch{app: a}
+	k, err := w.current(ctx)
 	if err != nil {
 		return report, err
 	}
 	report.Held = k.any
-	err = a.applyAll(ctx, p, open, k, report)
+	err = a.applyAll(ctx, p, open, w, report)
 	report.Finish()
 	return report, err
 }
 
+// watch is what is in use while a plan is applied. It is read again when what is
+// known is older than the recheck of the run, since deployments go on meanwhile.
+type watch struct {
+	app *App
+
+	mu sync.Mutex
+	k  *known
+	at time.Time
+}
+
+// current returns what is in use, as of the last recheck at the earliest.
+func (w *watch) current(ctx context.Context) (*known, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.k != nil && w.app.Now().Sub(w.at) < w.app.Recheck {
+		return w.k, nil
+	}
+	at := w.app.Now()
+	k, err := w.app.learn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w.k, w.at = k, at
+	return k, nil
+}
+
 // applyAll applies the plan to all repositories, several at a time. It returns
 // only when none is being changed any more.
-func (a *App) applyAll(ctx context.Context, p *plan.Plan, open OpenWriter, k *known, report *plan.Report) error {
+func (a *App) applyAll(ctx context.Context, p *plan.Plan, open OpenWriter, w *watch, report *plan.Report) error {
 	affected := 0
 	for _, reg := range p.Registries {
 		affected += len(acting(reg))
@@ -106,7 +135,7 @@ func (a *App) applyAll(ctx context.Context, p *plan.Plan, open OpenWriter, k *kn
 		for _, repo := range planned {
 			group.Go(func() error {
 				r := plan.RepositoryReport{Registry: reg.Name, Name: repo.Name}
-				err := a.applyRepository(ctx, reader, writer, current[repo.Name], repo, k, &r)
+				err := a.applyRepository(ctx, reader, writer, current[repo.Name], repo, w, &r)
 				mu.Lock()
 				report.Repositories = append(report.Repositories, r)
 				mu.Unlock()
@@ -145,13 +174,24 @@ func (a *App) current(ctx context.Context, reader registry.Reader, planned []*pl
 	return now, nil
 }
 
+// gapError says that a source became a gap while the plan was applied.
+type gapError struct{ gap image.Gap }
+
+func (e *gapError) Error() string {
+	return "stopped, since what is in use is not known any more: " + e.gap.String()
+}
+
 // applyRepository judges one repository anew and deletes what both the plan and
 // the new judgement condemn. What concerns this repository alone is in r.
-func (a *App) applyRepository(ctx context.Context, reader registry.Reader, writer registry.Writer, repo image.Repository, planned *plan.Repository, k *known, r *plan.RepositoryReport) error {
+func (a *App) applyRepository(ctx context.Context, reader registry.Reader, writer registry.Writer, repo image.Repository, planned *plan.Repository, w *watch, r *plan.RepositoryReport) error {
 	total := planned.Totals.Delete + planned.Totals.Archive
 	if repo.Name == "" {
 		r.Changed, r.Gap = total, "the repository is gone"
 		return nil
+	}
+	k, err := w.current(ctx)
+	if err != nil {
+		return err
 	}
 	judged, _, err := a.judgeOne(ctx, reader, repo, func() (*known, error) { return k, nil })
 	if err != nil {
@@ -167,18 +207,27 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	}
 	judged.Confirm(earlier, a.Policy.Limits())
 	s := sweep{writer: writer, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}
-	goes := 0
-	for _, v := range judged.Verdicts {
-		switch v {
-		case policy.VerdictDelete, policy.VerdictArchive:
-			goes++
-		case policy.VerdictHeld:
-			r.Held = true
-		case policy.VerdictKeep:
+	s.recheck = func(ctx context.Context) error {
+		now, err := w.current(ctx)
+		if err != nil || now == k {
+			return err
 		}
+		k = now
+		if gaps := k.covering(repo.Name); len(gaps) > 0 {
+			return &gapError{gaps[0]}
+		}
+		judged.Spare(k.uses)
+		return nil
 	}
-	r.Changed = total - goes
+	r.Held = slices.Contains(judged.Verdicts, policy.VerdictHeld)
 	err = s.run(ctx)
+	var gap *gapError
+	if errors.As(err, &gap) {
+		r.Gap, r.Held, err = gap.Error(), true, nil
+	}
+	// What is neither gone nor failed is left: it, its family or what is in use is
+	// not as it was planned.
+	r.Changed = total - r.Deleted - r.Archived - len(r.Failures)
 	r.BytesFreed, r.BytesFreedAtMost = judged.Freed(func(i int) bool { return s.gone[i] })
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
@@ -17,6 +18,9 @@ type sweep struct {
 	judged   *plan.Judged
 	report   *plan.RepositoryReport
 	progress *Progress
+	// recheck is called before each call that changes something. It may spare
+	// images that came into use, and an error ends the sweep.
+	recheck func(context.Context) error
 	// gone has, by image, whether it was deleted.
 	gone []bool
 }
@@ -52,6 +56,12 @@ func (s *sweep) run(ctx context.Context) error {
 	}
 	ready = append(ready, alone...)
 	for len(ready) > 0 {
+		if err := s.recheck(ctx); err != nil {
+			return err
+		}
+		if ready = slices.DeleteFunc(ready, func(i int32) bool { return !condemned(i) }); len(ready) == 0 {
+			break
+		}
 		n := min(len(ready), s.writer.MaxBatch())
 		deleted, err := s.delete(ctx, ready[:n])
 		if err != nil {
@@ -66,17 +76,7 @@ func (s *sweep) run(ctx context.Context) error {
 			}
 		}
 	}
-	s.left(waiting)
 	return s.archive(ctx, archive)
-}
-
-// left counts what was not tried since something above it is still there.
-func (s *sweep) left(waiting []int) {
-	for i := range waiting {
-		if waiting[i] > 0 && s.judged.Verdicts[i] == policy.VerdictDelete {
-			s.report.Changed++
-		}
-	}
 }
 
 // delete deletes one batch and returns the images that are gone.
@@ -104,8 +104,8 @@ func (s *sweep) delete(ctx context.Context, batch []int32) (deleted []int32, err
 			s.report.Deleted++
 			deleted = append(deleted, i)
 		case errors.As(err, &referenced):
-			// An index that was pushed since the repository was read lists it.
-			s.report.Changed++
+			// An index that was pushed since the repository was read lists it; it is
+			// counted with what changed.
 		default:
 			s.fail(i, err)
 		}
@@ -118,6 +118,12 @@ func (s *sweep) delete(ctx context.Context, batch []int32) (deleted []int32, err
 func (s *sweep) archive(ctx context.Context, images []int32) error {
 	g := s.judged.Graph
 	for _, i := range images {
+		if err := s.recheck(ctx); err != nil {
+			return err
+		}
+		if s.judged.Verdicts[i] != policy.VerdictArchive {
+			continue
+		}
 		err := s.writer.Archive(ctx, g.Repository.Name, g.Images[i].Digest)
 		switch {
 		case err == nil:

@@ -19,6 +19,9 @@ import (
 	"github.com/regsweep/regsweep/internal/usage"
 )
 
+// recheck is how old what is known of the usage may get during an apply.
+const recheck = 5 * time.Minute
+
 // run is a command with its configuration loaded and its registries opened.
 type run struct {
 	*app.App
@@ -104,7 +107,7 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		},
 		UsageNone: cfg.Usage.None, Policy: cfg.Compiled, ConfigHash: cfg.Hash(), Version: Version(),
 		Price: plan.Price{PerGBMonth: cfg.Price.PerGBMonth, Currency: cfg.Price.Currency},
-		Judge: judge, Now: w.Now, Repositories: repositories, Shard: shard,
+		Judge: judge, Now: w.Now, Recheck: recheck, Repositories: repositories, Shard: shard,
 		Store: planfile.NewStore(), Progress: &app.Progress{}, Log: log,
 	}
 	if err := r.openAll(ctx, env); err != nil {

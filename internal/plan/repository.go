@@ -121,6 +121,28 @@ func (j *Judged) Confirm(earlier []Image, limits policy.Limits) {
 	j.limit(limits.MaxShare)
 }
 
+// Spare keeps the families that are in use by now.
+func (j *Judged) Spare(uses *policy.Uses) {
+	used := uses.Holding(j.Graph)
+	w := j.Graph.NewWalker()
+	for k := range j.Result.Decisions {
+		d := &j.Result.Decisions[k]
+		if !goes(d.Verdict) {
+			continue
+		}
+		held := false
+		w.Family(d.Root, func(i int32) { held = held || used(i) })
+		if held {
+			d.Verdict = policy.VerdictKeep
+			d.Reasons = []policy.Reason{policy.Changed("it or its family came into use while the plan was applied")}
+		}
+	}
+	j.close()
+	if j.over != "" { // the repository was held, and stays so
+		j.limit(0)
+	}
+}
+
 // Images returns the verdicts on images, sorted by digest; all lists kept images
 // too.
 func (j *Judged) Images(all bool) []Image {

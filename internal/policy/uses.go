@@ -125,6 +125,12 @@ func (u *Uses) Unplaced(exists func(registry, repository string) bool) []image.U
 	return list
 }
 
+// Holding tells which images of a repository are in use.
+func (u *Uses) Holding(g *graph.Graph) func(i int32) bool {
+	r := u.resolve(g)
+	return func(i int32) bool { return len(r.whole) > 0 || len(r.byImage[i]) > 0 }
+}
+
 // resolved are the uses of one repository.
 type resolved struct {
 	// byImage holds positions in Uses.all by position of the image.

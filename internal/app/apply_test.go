@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	. "github.com/regsweep/regsweep/internal/graph/graphtest"
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/planfile"
+	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/registry"
+	"github.com/regsweep/regsweep/internal/usage"
+)
+
+// shelf is a registry.Reader over one repository.
+type shelf struct{ repo *Repository }
+
+func (s shelf) Identity() registry.Identity {
+	return registry.Identity{Name: "prod", Host: "registry.example.com"}
+}
+
+func (s shelf) Repositories(_ context.Context, want func(string) bool, _ bool) ([]image.Repository, error) {
+	if !want(s.repo.Repository.Name) {
+		return nil, nil
+	}
+	return []image.Repository{s.repo.Repository}, nil
+}
+
+func (s shelf) Read(context.Context, image.Repository, bool) (*image.Contents, error) {
+	return &s.repo.Contents, nil
+}
+
+// changing is a usage source whose answer depends on how often it was asked.
+type changing func(asked int) (usage.Findings, error)
+
+// source counts how often a changing source is asked.
+type source struct {
+	answer changing
+	asked  int
+}
+
+func (s *source) Name() string { return "cluster" }
+
+func (s *source) Collect(context.Context) (usage.Findings, error) {
+	s.asked++
+	return s.answer(s.asked)
+}
+
+// slow is a writer whose every call takes so long on the clock.
+type slow struct {
+	recorder
+	now  *time.Time
+	each time.Duration
+}
+
+func (s *slow) Delete(ctx context.Context, repository string, digests []image.Digest) ([]error, error) {
+	*s.now = s.now.Add(s.each)
+	return s.recorder.Delete(ctx, repository, digests)
+}
+
+func running(suffix string) usage.Findings {
+	return usage.Findings{Observations: []usage.Observation{{Holder: "web", State: image.Running, Asked: "registry.example.com/r" + suffix}}}
+}
+
+// TestUsageIsReadAgainDuringAnApply deploys an image while older ones are being
+// deleted, slowly: the run sees it at the next recheck.
+func TestUsageIsReadAgainDuringAnApply(t *testing.T) {
+	tests := []struct {
+		name    string
+		answer  changing
+		each    time.Duration
+		asked   int
+		deleted int
+		held    bool
+	}{
+		{"nothing changes", func(int) (usage.Findings, error) { return running(":used"), nil }, time.Minute, 3, 8, false},
+		{"a deployment of what would go last", func(asked int) (usage.Findings, error) {
+			if asked > 2 {
+				return running("@" + D("image7").String()), nil
+			}
+			return running(":used"), nil
+		}, time.Minute, 3, 7, false},
+		{"a source fails", func(asked int) (usage.Findings, error) {
+			if asked > 2 {
+				return usage.Findings{}, errors.New("connection refused")
+			}
+			return running(":used"), nil
+		}, time.Minute, 3, 5, true},
+		{"quick enough for one reading", func(asked int) (usage.Findings, error) { return running(":used"), nil }, time.Second, 2, 8, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			repo := New("r").Add("used", Tags("used"))
+			// Deletions go by digest; image7 is made the last of them by listing it
+			// under an index that goes before.
+			for i := range 7 {
+				repo.Add(fmt.Sprint("image", i), Age(50*Day))
+			}
+			repo.Add("image7", Age(50*Day), Subject("image6"))
+			p, problems := policy.Compile(policy.Spec{Rules: []policy.Rule{{Name: "all", Keep: []policy.Keep{{YoungerThan: policy.Age{Fixed: 30 * Day}}}}}, Limits: policy.Limits{MaxDeletes: 99, MaxShare: 1}})
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			now := Now.Time()
+			src := &source{answer: tt.answer}
+			a := &App{
+				Readers: []registry.Reader{shelf{repo}}, Sources: []usage.Entry{{Source: src}}, Policy: p, Version: "test", Recheck: 5 * time.Minute,
+				Judge: Now.Time, Now: func() time.Time { return now }, Store: planfile.NewStore(), Log: slog.New(slog.DiscardHandler),
+			}
+			a.Usage.Now = a.Now
+			outcome, err := a.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := &slow{recorder: recorder{batch: 1}, now: &now, each: tt.each}
+			report, err := a.Apply(t.Context(), outcome.Plan, func(context.Context, string) (registry.Writer, error) { return w, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []any{report.Deleted, report.Changed, report.Held, src.asked}
+			if diff := cmp.Diff([]any{tt.deleted, 8 - tt.deleted, tt.held, tt.asked}, got); diff != "" {
+				t.Errorf("deleted, changed, held, readings of usage (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
