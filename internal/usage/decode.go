@@ -21,10 +21,15 @@ func Decode(r io.Reader) (*Snapshot, error) {
 	if err := w.read(dec); err != nil {
 		return nil, err
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, &FormatError{Err: errors.New("something follows the snapshot")}
+	_, err := dec.Token()
+	var syntax *json.SyntaxError
+	switch {
+	case errors.Is(err, io.EOF):
+		return w.snapshot()
+	case err != nil && !errors.As(err, &syntax): // such as a checksum that is not that of the content
+		return nil, &FormatError{Err: err}
 	}
-	return w.snapshot()
+	return nil, &FormatError{Err: errors.New("something follows the snapshot")}
 }
 
 // wire is the JSON form. Nil means that a field is missing.

@@ -7,15 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"github.com/regsweep/regsweep/internal/awsapi"
+	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/usage"
 )
 
@@ -39,40 +33,21 @@ func (c Config) Open(name string, env usage.Env) ([]usage.Source, error) {
 	if c.MaxAge < 0 {
 		return nil, fmt.Errorf("maxAge: %s is less than zero", c.MaxAge)
 	}
-	s := &source{name: name, path: c.Path, maxAge: c.MaxAge, now: env.Now}
-	scheme, _, isURL := strings.Cut(c.Path, "://")
-	switch {
-	case c.Path == "":
+	if c.Path == "" {
 		return nil, errors.New("path: it is missing")
-	case isURL && scheme == "s3":
-		o, err := parseObject(c.Path)
-		if err != nil {
-			return nil, fmt.Errorf("path: %w", err)
-		}
-		r := &s3Reader{object: o, now: env.Now, config: func(ctx context.Context) (aws.Config, error) {
-			return env.AWS.Config(ctx, awsapi.Target{})
-		}}
-		if env.Getenv != nil {
-			r.endpoint = env.Getenv("AWS_ENDPOINT_URL_S3")
-		}
-		s.open = r.open
-	case isURL:
-		return nil, fmt.Errorf("path: %q is neither a file nor s3://bucket/key", c.Path)
-	default:
-		if !filepath.IsAbs(s.path) {
-			s.path = filepath.Join(env.Dir, s.path)
-		}
-		s.open = func(context.Context) (io.ReadCloser, error) { return os.Open(s.path) }
 	}
-	return []usage.Source{s}, nil
+	o, err := objects.Open(c.Path, objects.Env{AWS: env.AWS, Dir: env.Dir})
+	if err != nil {
+		return nil, fmt.Errorf("path: %w", err)
+	}
+	return []usage.Source{&source{name: name, object: o, maxAge: c.MaxAge, now: env.Now}}, nil
 }
 
 type source struct {
 	name   string
-	path   string
+	object *objects.Object
 	maxAge time.Duration
 	now    func() time.Time
-	open   func(context.Context) (io.ReadCloser, error)
 }
 
 // AgeError says that a snapshot is too old, or of the future, so that nothing
@@ -99,25 +74,29 @@ func (s *source) Name() string { return s.name }
 func (s *source) Collect(ctx context.Context) (usage.Findings, error) {
 	snapshot, err := s.read(ctx)
 	if err != nil {
-		return usage.Findings{}, fmt.Errorf("read the usage snapshot %s: %w", s.path, err)
+		return usage.Findings{}, fmt.Errorf("read the usage snapshot: %w", err)
 	}
 	findings, err := snapshot.Findings()
 	if err := errors.Join(s.checkAge(snapshot.CreatedAt), err); err != nil {
-		return findings, fmt.Errorf("the usage snapshot %s: %w", s.path, err)
+		return findings, fmt.Errorf("the usage snapshot %s: %w", s.object, err)
 	}
 	return findings, nil
 }
 
 func (s *source) read(ctx context.Context) (*usage.Snapshot, error) {
-	r, err := s.open(ctx)
+	r, err := s.object.Read(ctx)
 	if err != nil {
-		return nil, err
+		return nil, err // which names the path
 	}
 	defer func() {
 		// Closing a file that was only read loses nothing.
 		_ = r.Close()
 	}()
-	return usage.Decode(r)
+	snapshot, err := usage.Decode(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.object, err)
+	}
+	return snapshot, nil
 }
 
 func (s *source) checkAge(created time.Time) error {
