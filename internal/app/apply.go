@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/regsweep/regsweep/internal/graph"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
@@ -174,11 +175,48 @@ func (a *App) current(ctx context.Context, reader registry.Reader, planned []*pl
 	return now, nil
 }
 
-// gapError says that a source became a gap while the plan was applied.
-type gapError struct{ gap image.Gap }
+// stillFresh is how old the reading of a repository may be when something of it
+// is deleted. Most repositories are done within it.
+const stillFresh = 30 * time.Second
+
+// rechecker returns what a sweep calls before each deletion: it reads usage and
+// images again where what is known is too old, and spares what has changed. k is
+// what was known, and readAt when the repository was read, at the judgement.
+func (a *App) rechecker(reader registry.Reader, repo image.Repository, w *watch, k *known, readAt time.Time, s *sweep) func(context.Context) error {
+	return func(ctx context.Context) error {
+		now, err := w.current(ctx)
+		if err != nil {
+			return err
+		}
+		if now != k {
+			k = now
+			if gaps := k.covering(repo.Name); len(gaps) > 0 {
+				return &gapError{gaps[0].String()}
+			}
+			s.judged.Spare(k.uses)
+		}
+		if a.Now().Sub(readAt) < stillFresh {
+			return nil
+		}
+		readAt = a.Now()
+		contents, err := reader.Read(ctx, repo, false)
+		if err != nil {
+			if fatal(ctx, err) {
+				return fmt.Errorf("repository %s: %w", repo.Name, err)
+			}
+			return &gapError{err.Error()}
+		}
+		s.judged.SpareChanged(graph.Build(contents), func(i int32) bool { return s.gone[i] })
+		return nil
+	}
+}
+
+// gapError says that something could not be read again while the plan was
+// applied, so that the repository is left as it is by then.
+type gapError struct{ detail string }
 
 func (e *gapError) Error() string {
-	return "stopped, since what is in use is not known any more: " + e.gap.String()
+	return "stopped, since it could not be read again: " + e.detail
 }
 
 // applyRepository judges one repository anew and deletes what both the plan and
@@ -193,6 +231,7 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	if err != nil {
 		return err
 	}
+	readAt := a.Now()
 	judged, _, err := a.judgeOne(ctx, reader, repo, func() (*known, error) { return k, nil })
 	if err != nil {
 		if fatal(ctx, err) {
@@ -207,18 +246,7 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	}
 	judged.Confirm(earlier, a.Policy.Limits())
 	s := sweep{writer: writer, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}
-	s.recheck = func(ctx context.Context) error {
-		now, err := w.current(ctx)
-		if err != nil || now == k {
-			return err
-		}
-		k = now
-		if gaps := k.covering(repo.Name); len(gaps) > 0 {
-			return &gapError{gaps[0]}
-		}
-		judged.Spare(k.uses)
-		return nil
-	}
+	s.recheck = a.rechecker(reader, repo, w, k, readAt, &s)
 	r.Held = slices.Contains(judged.Verdicts, policy.VerdictHeld)
 	err = s.run(ctx)
 	var gap *gapError

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +20,14 @@ import (
 )
 
 // shelf is a registry.Reader over one repository.
-type shelf struct{ repo *Repository }
+type shelf struct {
+	repo *Repository
+	// reads counts Read, and change, if any, is made to the repository before
+	// the third: after the plan and the judgement of the apply.
+	reads  *int
+	change func(*Repository)
+	err    error
+}
 
 func (s shelf) Identity() registry.Identity {
 	return registry.Identity{Name: "prod", Host: "registry.example.com"}
@@ -33,7 +41,17 @@ func (s shelf) Repositories(_ context.Context, want func(string) bool, _ bool) (
 }
 
 func (s shelf) Read(context.Context, image.Repository, bool) (*image.Contents, error) {
-	return &s.repo.Contents, nil
+	*s.reads++
+	if *s.reads == 3 && s.change != nil {
+		s.change(s.repo)
+	}
+	if *s.reads >= 3 && s.err != nil {
+		return nil, s.err
+	}
+	contents := s.repo.Contents
+	contents.Images = slices.Clone(contents.Images)
+	contents.Manifests = slices.Clone(contents.Manifests)
+	return &contents, nil
 }
 
 // changing is a usage source whose answer depends on how often it was asked.
@@ -110,7 +128,7 @@ func TestUsageIsReadAgainDuringAnApply(t *testing.T) {
 			now := Now.Time()
 			src := &source{answer: tt.answer}
 			a := &App{
-				Readers: []registry.Reader{shelf{repo}}, Sources: []usage.Entry{{Source: src}}, Policy: p, Version: "test", Recheck: 5 * time.Minute,
+				Readers: []registry.Reader{shelf{repo: repo, reads: new(int)}}, Sources: []usage.Entry{{Source: src}}, Policy: p, Version: "test", Recheck: 5 * time.Minute,
 				Judge: Now.Time, Now: func() time.Time { return now }, Store: planfile.NewStore(), Log: slog.New(slog.DiscardHandler),
 			}
 			a.Usage.Now = a.Now
@@ -126,6 +144,73 @@ func TestUsageIsReadAgainDuringAnApply(t *testing.T) {
 			got := []any{report.Deleted, report.Changed, report.Held, src.asked}
 			if diff := cmp.Diff([]any{tt.deleted, 8 - tt.deleted, tt.held, tt.asked}, got); diff != "" {
 				t.Errorf("deleted, changed, held, readings of usage (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestImagesAreReadAgainDuringAnApply changes what is condemned while other
+// images are being deleted, slowly.
+func TestImagesAreReadAgainDuringAnApply(t *testing.T) {
+	retag := func(name string, tags ...string) func(*Repository) {
+		return func(r *Repository) {
+			i, _ := r.Graph().Find(D(name))
+			r.Images[i].Tags = tags
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		change  func(*Repository)
+		err     error
+		deleted []string // of index, amd64, arm64; the plain image always goes first
+	}{
+		{"nothing changes", nil, nil, []string{"release", "amd64", "arm64"}},
+		{"the index gets another tag", retag("release", "production", "v1"), nil, nil},
+		{"the index loses its tag", retag("release"), nil, nil},
+		{"what it lists gets a tag", retag("amd64", "hotfix"), nil, nil},
+		{"somebody signs it", func(r *Repository) { r.Add("signature", Subject("release")) }, nil, nil},
+		{"a new index lists a part of it", func(r *Repository) { r.Add("newer", Lists("arm64"), Tags("v2")) }, nil, nil},
+		{"an image elsewhere changes", func(r *Repository) { r.Add("other", Tags("v9")) }, nil, []string{"release", "amd64", "arm64"}},
+		{"the repository cannot be read again", nil, errors.New("denied"), nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			repo := New("r").Add("pilot", Age(50*Day), Lists()).Add("release", Age(50*Day), Tags("v1"), Lists("amd64", "arm64")).
+				Add("amd64", Age(50*Day)).Add("arm64", Age(50*Day))
+			// The roots that hold others go first, and this one before the other.
+			if D("pilot").Compare(D("release")) > 0 {
+				t.Fatal("the digests are not in the order that this test needs")
+			}
+			repo.Add("of-pilot", Age(50*Day), Subject("pilot"))
+			p, problems := policy.Compile(policy.Spec{Rules: []policy.Rule{{Name: "all"}}, Limits: policy.Limits{MaxDeletes: 99, MaxShare: 1}})
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			now := Now.Time()
+			a := &App{
+				Readers: []registry.Reader{shelf{repo, new(int), tt.change, tt.err}}, UsageNone: true, Policy: p, Recheck: time.Hour,
+				Judge: Now.Time, Now: func() time.Time { return now }, Store: planfile.NewStore(), Log: slog.New(slog.DiscardHandler),
+			}
+			a.Usage.Now = a.Now
+			outcome, err := a.Plan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := &slow{recorder: recorder{batch: 1}, now: &now, each: time.Minute}
+			report, err := a.Apply(t.Context(), outcome.Plan, func(context.Context, string) (registry.Writer, error) { return w, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			var deleted []string
+			for _, name := range []string{"release", "amd64", "arm64"} {
+				if waveOf(&w.recorder, name) > 0 {
+					deleted = append(deleted, name)
+				}
+			}
+			if diff := cmp.Diff(tt.deleted, deleted); diff != "" {
+				t.Errorf("deleted (-want +got):\n%s", diff)
+			}
+			if waveOf(&w.recorder, "pilot") != 1 || report.Held != (tt.err != nil) {
+				t.Errorf("the first image went in call %d, held %v", waveOf(&w.recorder, "pilot"), report.Held)
 			}
 		})
 	}

@@ -123,7 +123,11 @@ func (j *Judged) Confirm(earlier []Image, limits policy.Limits) {
 
 // Spare keeps the families that are in use by now.
 func (j *Judged) Spare(uses *policy.Uses) {
-	used := uses.Holding(j.Graph)
+	j.spare("it or its family came into use while the plan was applied", uses.Holding(j.Graph))
+}
+
+// spare keeps the families of which a member must stay.
+func (j *Judged) spare(why string, stays func(i int32) bool) {
 	w := j.Graph.NewWalker()
 	for k := range j.Result.Decisions {
 		d := &j.Result.Decisions[k]
@@ -131,16 +135,43 @@ func (j *Judged) Spare(uses *policy.Uses) {
 			continue
 		}
 		held := false
-		w.Family(d.Root, func(i int32) { held = held || used(i) })
+		w.Family(d.Root, func(i int32) { held = held || goes(j.Verdicts[i]) && stays(i) })
 		if held {
 			d.Verdict = policy.VerdictKeep
-			d.Reasons = []policy.Reason{policy.Changed("it or its family came into use while the plan was applied")}
+			d.Reasons = []policy.Reason{policy.Changed(why)}
 		}
 	}
 	j.close()
 	if j.over != "" { // the repository was held, and stays so
 		j.limit(0)
 	}
+}
+
+// SpareChanged keeps the families that are no longer as they were judged: now is
+// the repository as it is, and gone says which images were deleted meanwhile. A
+// member must have the same tags, and everything that holds it or lives with it
+// must have been condemned with it.
+func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
+	parents := make([][]int32, len(now.Images))
+	for i := range now.Images {
+		for _, m := range now.Members(int32(i)) {
+			parents[m] = append(parents[m], int32(i))
+		}
+	}
+	condemned := func(k int32) bool {
+		i, ok := j.Graph.Find(now.Images[k].Digest)
+		return ok && goes(j.Verdicts[i])
+	}
+	same := func(i int32) bool {
+		k, ok := now.Find(j.Graph.Images[i].Digest)
+		if !ok || gone(i) {
+			return true // there is nothing left to lose
+		}
+		return slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&
+			!slices.ContainsFunc(parents[k], func(p int32) bool { return !condemned(p) }) &&
+			!slices.ContainsFunc(now.Members(k), func(m int32) bool { return !condemned(m) })
+	}
+	j.spare("it or its family changed while the plan was applied", func(i int32) bool { return !same(i) })
 }
 
 // Images returns the verdicts on images, sorted by digest; all lists kept images
