@@ -6,12 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/render"
@@ -23,8 +24,9 @@ func newApply(w *World, f *flags) *cobra.Command {
 		Use:   "apply [PLAN]",
 		Short: "Delete what the plan says, after checking every image again",
 		Long: `Delete what the plan says. Without PLAN, plans first, shows the plan and asks.
-With PLAN, a file that plan --out wrote, deletes what was condemned then and still
-is, with the same digest and tags. What is in use is read again either way.
+With PLAN, a file or s3://bucket/key that plan --out wrote, deletes what was
+condemned then and still is, with the same digest and tags. What is in use is read
+again either way.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, or a plan that does
 not belong to it; 3 some deletions failed; 4 something is held by a safety limit
@@ -68,7 +70,7 @@ func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bo
 		if len(r.flags.repositories) > 0 || r.flags.shard != "" {
 			return nil, false, usageError("a saved plan is applied as a whole: --repository and --shard go with regsweep plan --out")
 		}
-		if p, err = r.readPlan(args[0]); err != nil {
+		if p, err = r.readPlan(ctx, args[0]); err != nil {
 			return nil, false, err
 		}
 		if err := r.Check(p); err != nil {
@@ -86,10 +88,17 @@ func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bo
 }
 
 // readPlan reads a saved plan.
-func (r *run) readPlan(path string) (*plan.Plan, error) {
-	f, err := os.Open(path)
+func (r *run) readPlan(ctx context.Context, path string) (*plan.Plan, error) {
+	o, err := objects.Open(path, objects.Env{AWS: r.env.AWS})
 	if err != nil {
 		return nil, usageError("read the plan: %w", err)
+	}
+	f, err := o.Read(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usageError("read the plan: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the plan: %w", err)
 	}
 	p, err := planfile.Read(bufio.NewReaderSize(f, 1<<16), r.Store)
 	if err = errors.Join(err, f.Close()); err != nil {

@@ -62,6 +62,11 @@ func TestScripts(t *testing.T) {
 			"index": script((*account).index),
 			// sign REPO NAME DAYS attaches a signature to an image.
 			"sign": script((*account).sign),
+			// bucket NAME makes a bucket of Amazon S3.
+			"bucket": script(func(a *account, _ *testscript.TestScript, args []string) error {
+				_, err := a.region.S3().CreateBucket(args[0])
+				return err
+			}),
 			// service NAME REFERENCE runs an image on ECS, pinned as of now.
 			"service": script((*account).service),
 			// deny ACTION forbids an action to the caller; "allow" takes all back.

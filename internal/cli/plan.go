@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/regsweep/regsweep/internal/app"
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/render"
@@ -36,7 +36,7 @@ machines; --merge joins the saved plans of the parts into that of the whole:
 	cmd.Flags().BoolVar(&all, "all", false, "list kept images too, and every line of the table")
 	cmd.Flags().BoolVar(&exact, "exact-sizes", false, "read every manifest once, so that shared layers are counted truly")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 10 when the plan deletes something")
-	cmd.Flags().StringVar(&out, "out", "", "save the plan to this `file` for apply")
+	cmd.Flags().StringVar(&out, "out", "", "save the plan to this `file` or s3://bucket/key for apply")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if merge == (len(args) == 0) {
 			return usageError("plan takes saved plans with --merge, and no arguments without (see %s --help)", cmd.CommandPath())
@@ -46,13 +46,17 @@ machines; --merge joins the saved plans of the parts into that of the whole:
 			return err
 		}
 		defer r.close()
+		target, err := r.target(out)
+		if err != nil {
+			return err
+		}
 		r.All, r.ExactSizes = all, exact
 		outcome, err := r.planOrMerge(cmd.Context(), args)
 		if err != nil {
 			return err
 		}
-		if out != "" {
-			if err := writeFile(out, func(file io.Writer) error { return planfile.Write(file, outcome.Plan) }); err != nil {
+		if target != nil {
+			if err := target.Write(cmd.Context(), func(w io.Writer) error { return planfile.Write(w, outcome.Plan) }); err != nil {
 				return fmt.Errorf("save the plan: %w", err)
 			}
 		}
@@ -78,7 +82,7 @@ func (r *run) planOrMerge(ctx context.Context, saved []string) (*app.Outcome, er
 	}
 	var plans []*plan.Plan
 	for _, path := range saved {
-		p, err := r.readPlan(path)
+		p, err := r.readPlan(ctx, path)
 		if err != nil {
 			return nil, err
 		}
@@ -114,19 +118,14 @@ func (r *run) show(w io.Writer, color bool, p *plan.Plan) error {
 	return render.Plan(w, p, opts)
 }
 
-// writeFile writes a file whole or not at all.
-func writeFile(path string, write func(io.Writer) error) error {
-	tmp, err := os.CreateTemp(dirOf(path), ".regsweep-*")
+// target returns what an --out names, or nil for none.
+func (r *run) target(path string) (*objects.Object, error) {
+	if path == "" {
+		return nil, nil
+	}
+	o, err := objects.Open(path, objects.Env{AWS: r.env.AWS})
 	if err != nil {
-		return err
+		return nil, usageError("--out: %w", err)
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // gone already when it was renamed
-	if err := write(tmp); err != nil {
-		_ = tmp.Close()
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return o, nil
 }

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -36,8 +35,5 @@ func newVersion(w *World) *cobra.Command {
 		},
 	}
 }
-
-// dirOf returns the folder of a file, for temporary files beside it.
-func dirOf(path string) string { return filepath.Dir(path) }
 
 func asErrors(err error, target *config.Errors) bool { return errors.As(err, target) }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -17,19 +16,24 @@ func newUsage(w *World, f *flags) *cobra.Command {
 		Use:   "usage",
 		Short: "Show what is in use and by whom",
 		Long: `Show what is in use and by whom. With -o json the output is a snapshot, which
-another configuration can read as "usage: [{snapshot: {path: FILE}}]".
+another configuration can read as "usage: [{snapshot: {path: FILE}}]". --out
+saves it, also to s3://bucket/key.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 a source is a gap
 (what was found is shown).`,
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "list references to hosts that are not configured too")
-	cmd.Flags().StringVar(&out, "out", "", "save the snapshot as JSON to this `file`")
+	cmd.Flags().StringVar(&out, "out", "", "save the snapshot as JSON to this `file` or s3://bucket/key")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		r, err := f.start(cmd.Context(), w)
 		if err != nil {
 			return err
 		}
 		defer r.close()
+		target, err := r.target(out)
+		if err != nil {
+			return err
+		}
 		stop := r.progress()
 		result, err := r.CollectUsage(cmd.Context())
 		stop()
@@ -44,8 +48,8 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 a source is a ga
 			}
 			snapshot = snapshot.Listed(ids)
 		}
-		if out != "" {
-			if err := writeFile(out, func(file io.Writer) error { return snapshot.Encode(file) }); err != nil {
+		if target != nil {
+			if err := target.Write(cmd.Context(), snapshot.Encode); err != nil {
 				return fmt.Errorf("save the snapshot: %w", err)
 			}
 		}

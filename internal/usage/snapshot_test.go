@@ -160,9 +160,11 @@ func TestDecodeRefusesEveryTruncation(t *testing.T) {
 }
 
 func TestDecodeReturnsTheErrorOfTheReader(t *testing.T) {
-	broken := io.MultiReader(strings.NewReader(`{"schema":`), brokenReader{})
-	if _, err := Decode(broken); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("got %v", err)
+	for name, text := range map[string]string{"within": `{"schema":`, "at the end": encode(t, sample())} {
+		broken := io.MultiReader(strings.NewReader(text), brokenReader{})
+		if _, err := Decode(broken); !errors.Is(err, io.ErrClosedPipe) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
