@@ -16,7 +16,7 @@ const (
 	// maxPayload is far above what a manifest of 4 MiB, ECR's limit, can take,
 	// and keeps the length of a record within the 24 bits of a place.
 	maxPayload = 8 << 20
-	// windowSize is how much of the file a scan reads at a time.
+	// windowSize is how much of the file is scanned at a time.
 	windowSize = 256 << 10
 )
 
@@ -60,9 +60,10 @@ func payloadOf(record []byte) ([]byte, bool) {
 
 // scan calls found with the position and the bytes of every undamaged record
 // from position on. It returns where to go on when the file has grown: behind
-// the last record, or at one whose end is not there yet.
-func scan(file io.ReaderAt, position int64, found func(position int64, record []byte)) (int64, error) {
-	window := make([]byte, 0, windowSize)
+// the last record, or at one whose end is not there yet. It reads by way of
+// window, whatever that holds.
+func scan(file io.ReaderAt, position int64, window []byte, found func(position int64, record []byte)) (int64, error) {
+	window = window[:0]
 	at, end := 0, false // next byte of the window; the window reaches the end of the file
 	// more moves what is left to the front of the window and fills it up to at
 	// least need bytes, if the file has them.

@@ -23,6 +23,7 @@ type Store struct {
 	end      int64            // where the next scan begins
 	index    map[uint64]place // by the first 8 bytes of the digest
 	warning  error
+	window   []byte // for scans: most find nothing, and there is one for every repository
 
 	strings interner
 	buffers sync.Pool // of *[]byte
@@ -160,7 +161,10 @@ func (s *Store) Refresh() {
 
 // catchUp indexes what this process and others have appended.
 func (s *Store) catchUp() {
-	end, err := scan(s.file, s.end, func(position int64, record []byte) {
+	if s.window == nil {
+		s.window = make([]byte, windowSize)
+	}
+	end, err := scan(s.file, s.end, s.window, func(position int64, record []byte) {
 		s.index[key(image.Digest(record[headerSize:]))] = placeOf(position, len(record))
 	})
 	s.end = end
