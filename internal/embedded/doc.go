@@ -30,6 +30,6 @@
 //
 // and put in the table with handle(listThings). It returns a struct with JSON
 // tags (times as epoch), or an *Error. Everything that is common to all calls
-// (latency, rate limits, faults, records, denied actions, expired keys) has
+// (latency, rate limits, faults, records, policies, expired keys) has
 // been done before it is called.
 package embedded

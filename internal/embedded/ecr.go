@@ -124,9 +124,7 @@ func (c *Call) ecrRegistry(registryID string, resource func(*Region) string) (*R
 	}
 	region := account.Region(c.Region.Name)
 	if !account.trusts(c.Account.ID) {
-		denied := c.denied(resource(region))
-		denied.Message += " because no resource-based policy allows the " + c.permission() + " action"
-		return nil, denied
+		return nil, c.denied(resource(region), " because no resource-based policy allows the "+c.permission()+" action")
 	}
 	return region, nil
 }

@@ -86,7 +86,7 @@ func describeRepositories(c *Call, in *describeRepositoriesInput) (any, error) {
 		return nil, err
 	}
 	if region == nil {
-		return nil, c.denied("arn:aws:ecr:" + c.Region.Name + ":" + in.RegistryID + ":repository/*")
+		return nil, c.denied("arn:aws:ecr:"+c.Region.Name+":"+in.RegistryID+":repository/*", "")
 	}
 	scope := region.Account.ID + "/" + region.Name
 	key, size, err := in.start(c, scope, 1000, 100)
@@ -127,7 +127,7 @@ func createRepository(c *Call, in *createRepositoryInput) (any, error) {
 		return nil, err
 	}
 	if region == nil {
-		return nil, c.denied("arn:aws:ecr:" + c.Region.Name + ":" + in.RegistryID + ":repository/" + in.RepositoryName)
+		return nil, c.denied("arn:aws:ecr:"+c.Region.Name+":"+in.RegistryID+":repository/"+in.RepositoryName, "")
 	}
 	tags, err := tagMap(in.Tags)
 	if err != nil {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +36,8 @@ func ecsService() *service {
 			"DescribeServiceDeployments": handle(describeServiceDeployments),
 			"DescribeServiceRevisions":   handle(describeServiceRevisions),
 		},
-		resource: ecsResource,
+		resource:  ecsResource,
+		resources: ecsResources,
 	}
 }
 
@@ -95,12 +97,18 @@ func (r *Region) ecsARN(resource string) string {
 	return "arn:aws:ecs:" + r.Name + ":" + r.Account.ID + ":" + resource
 }
 
-// ecsResource names what a call is about for the message of a denial.
+// ecsResource names what a call is about, where that is one thing.
 func ecsResource(c *Call) string {
 	var in struct {
 		Cluster        string `json:"cluster"`
 		Service        string `json:"service"`
 		TaskDefinition string `json:"taskDefinition"`
+	}
+	switch c.Operation {
+	case "ListTasks", "ListServices", "ListTaskDefinitions", "DescribeTaskDefinition":
+		// These have no resource (service authorization reference), nor has
+		// ListTasks for a whole cluster.
+		return "*"
 	}
 	if json.Unmarshal(c.Body, &in) != nil {
 		return "*"
@@ -115,4 +123,35 @@ func ecsResource(c *Call) string {
 		return c.Region.ecsARN("task-definition/" + lastPart(in.TaskDefinition))
 	}
 	return "*"
+}
+
+// ecsResources names everything that a batch is about. What belongs to a service
+// needs the permission on the service too (service authorization reference).
+func ecsResources(c *Call) (all []string) {
+	var in struct {
+		Cluster     string   `json:"cluster"`
+		Clusters    []string `json:"clusters"`
+		Services    []string `json:"services"`
+		Tasks       []string `json:"tasks"`
+		Deployments []string `json:"serviceDeploymentArns"`
+		Revisions   []string `json:"serviceRevisionArns"`
+	}
+	if json.Unmarshal(c.Body, &in) != nil {
+		return nil
+	}
+	for _, name := range in.Clusters {
+		all = append(all, c.Region.ecsARN("cluster/"+lastPart(name)))
+	}
+	for _, name := range in.Services {
+		all = append(all, c.Region.ecsARN("service/"+lastPart(in.Cluster)+"/"+lastPart(name)))
+	}
+	for _, name := range in.Tasks {
+		all = append(all, c.Region.ecsARN("task/"+lastPart(in.Cluster)+"/"+lastPart(name)))
+	}
+	for _, arn := range slices.Concat(in.Deployments, in.Revisions) {
+		service := strings.TrimSuffix(arn, "/"+lastPart(arn))
+		service = strings.Replace(service, ":service-deployment/", ":service/", 1)
+		all = append(all, arn, strings.Replace(service, ":service-revision/", ":service/", 1))
+	}
+	return all
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -65,11 +66,12 @@ func (s *Server) Deny(principal, action, resource string) {
 	s.denials = append(s.denials, denial{principal, action, resource})
 }
 
-// AllowAll takes back every Deny.
+// AllowAll takes back every Deny and every SetPolicy.
 func (s *Server) AllowAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.denials = nil
+	clear(s.policies)
 }
 
 // identify returns who sent the request and the region that it is for, from
@@ -119,45 +121,81 @@ func (s *Server) keyExpired(p *Principal, now time.Time) bool {
 
 // authorize returns the error of AWS when the caller is denied the call.
 func (s *Server) authorize(c *Call) error {
-	resource := func() string {
-		if c.service.resource == nil {
-			return "*"
-		}
-		return c.service.resource(c)
-	}
-	if s.forbids(c.Principal, c.permission(), resource) {
-		return c.denied(resource())
+	if r := s.refusal(c.Principal, c.permission(), c.resources); r != nil {
+		return c.denied(r.resource, r.why)
 	}
 	return nil
 }
 
-// forbids reports whether a principal is denied an action on a resource. The
-// resource is only asked for when the principal is denied something.
-func (s *Server) forbids(p *Principal, action string, resource func() string) bool {
+// resources names what the call is about, for policies. A batch is about several
+// things, all of which must be allowed.
+func (c *Call) resources() []string {
+	if c.service.resources != nil {
+		if all := c.service.resources(c); len(all) > 0 {
+			return all
+		}
+	}
+	if c.service.resource != nil {
+		return []string{c.service.resource(c)}
+	}
+	return []string{"*"}
+}
+
+// refusal is that an action is denied on a resource, and why in AWS's words,
+// which may be "".
+type refusal struct{ resource, why string }
+
+// names returns the names that denials and policies know the principal by.
+func (p *Principal) names() []string { return []string{p.AccessKeyID, p.ARN, p.RoleARN} }
+
+// refusal returns why a principal may not do something, or nil. The resources
+// are only asked for when something is denied to the principal, or a policy is
+// set for it.
+func (s *Server) refusal(p *Principal, action string, resources func() []string) *refusal {
 	s.mu.Lock()
-	var own []denial
+	var denials []denial
+	var policies []policy
 	for _, d := range s.denials {
-		switch d.principal {
-		case p.AccessKeyID, p.ARN, p.RoleARN:
-			own = append(own, d)
+		if slices.Contains(p.names(), d.principal) {
+			denials = append(denials, d)
+		}
+	}
+	for _, name := range p.names() {
+		if set, ok := s.policies[name]; ok {
+			policies = append(policies, set)
 		}
 	}
 	s.mu.Unlock()
-	if len(own) == 0 {
-		return false
+	if action == "sts:GetCallerIdentity" {
+		policies = nil // it needs no permission, and none takes it away (API reference)
 	}
-	on := resource()
-	return slices.ContainsFunc(own, func(d denial) bool { return wildcard(d.action, action) && wildcard(d.resource, on) })
+	if len(denials) == 0 && len(policies) == 0 {
+		return nil
+	}
+	for _, on := range resources() {
+		if slices.ContainsFunc(denials, func(d denial) bool { return wildcard(d.action, action) && wildcard(d.resource, on) }) {
+			return &refusal{resource: on}
+		}
+		if len(policies) > 0 {
+			if why := refuses(policies, action, on); why != "" {
+				return &refusal{on, why}
+			}
+		}
+	}
+	return nil
 }
 
 // denied returns the error that AWS gives when the caller may not do this to
-// the resource.
-func (c *Call) denied(resource string) *Error {
+// the resource. why ends the message.
+func (c *Call) denied(resource, why string) *Error {
 	if c.service.protocol == restXML { // as Amazon S3 words it
-		resource = fmt.Sprintf("%q because no identity-based policy allows the %s action", resource, c.permission())
+		resource = strconv.Quote(resource)
+		if why == "" {
+			why = " because no identity-based policy allows the " + c.permission() + " action"
+		}
 	}
-	return c.service.accessDenied(fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s",
-		c.Principal.ARN, c.permission(), resource))
+	return c.service.accessDenied(fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s%s",
+		c.Principal.ARN, c.permission(), resource, why))
 }
 
 // permission returns the IAM action that the call needs.

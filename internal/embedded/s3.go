@@ -223,7 +223,7 @@ func (c *Call) bucket() (*Bucket, error) {
 			Status:  http.StatusMovedPermanently, region: b.region.Name,
 		}
 	case !b.region.Account.trusts(c.Principal.Account):
-		return nil, c.denied(c.service.resource(c))
+		return nil, c.denied(c.service.resource(c), "")
 	}
 	return b, nil
 }

@@ -123,7 +123,7 @@ func getObject(c *Call) (any, error) {
 	if !exists {
 		// Who may not list the bucket is not told what is in it (API reference,
 		// GetObject).
-		if c.Server.forbids(c.Principal, "s3:ListBucket", func() string { return bucketARN(b.Name) }) {
+		if c.Server.refusal(c.Principal, "s3:ListBucket", func() []string { return []string{bucketARN(b.Name)} }) != nil {
 			return nil, c.service.accessDenied("Access Denied")
 		}
 		return nil, &Error{Code: "NoSuchKey", Message: "The specified key does not exist.", Status: http.StatusNotFound}

@@ -54,6 +54,7 @@ type Server struct {
 	keys     map[string]*Principal
 	expired  map[string]bool
 	denials  []denial
+	policies map[string]policy // by principal
 	sessions int // sessions of roles given out so far
 }
 
@@ -81,6 +82,7 @@ func New(o Options) *Server {
 		accounts: map[string]*Account{},
 		keys:     map[string]*Principal{},
 		expired:  map[string]bool{},
+		policies: map[string]policy{},
 	}
 	for _, svc := range s.services {
 		switch svc.protocol {

@@ -65,6 +65,9 @@ type service struct {
 	// message of AccessDeniedException. It may be nil, which means "*", and is
 	// only called for principals that are denied something.
 	resource func(*Call) string
+	// resources names everything that a call is about, where that is not one
+	// resource as above. It may be nil, or return nothing for a call.
+	resources func(*Call) []string
 }
 
 // operation answers one call with a value to encode, or an error. An error

@@ -71,7 +71,7 @@ func assumeRole(c *Call) (any, error) {
 		seconds = n
 	}
 	if _, exists := c.Server.lookupAccount(role[1]); !exists {
-		return nil, c.denied(arn)
+		return nil, c.denied(arn, "")
 	}
 	return c.Server.newSession(arn, role[1], role[2], session, c.Now.Add(time.Duration(seconds)*time.Second)), nil
 }

@@ -171,7 +171,7 @@ func send(w http.ResponseWriter, p protocol, status int, body []byte, length int
 	}
 	w.WriteHeader(status)
 	if c == nil || c.request.Method != http.MethodHead {
-		_, _ = w.Write(body) // an error means that the client went away
+		_, _ = w.Write(body) //nolint:gosec // an error means that the client went away, and what was put is returned as it is
 	}
 }
 

@@ -269,7 +269,7 @@ func TestReplacedMeanwhile(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "PreconditionFailed") {
 			t.Errorf("got %d bytes, %v", len(got), err)
 		}
-		if _, again := r.Read(make([]byte, 10)); again != err {
+		if _, again := r.Read(make([]byte, 10)); !errors.Is(again, err) {
 			t.Errorf("then %v, want %v again", again, err)
 		}
 		if err := r.Close(); err != nil {
@@ -388,4 +388,68 @@ func TestCannotBeAsked(t *testing.T) {
 			t.Errorf("after the end: %v", err)
 		}
 	})
+}
+
+// answers is a server that is not quite Amazon S3: it gives what it has, one
+// answer after the other.
+type answers []*http.Response
+
+func (a *answers) Do(r *http.Request) (*http.Response, error) {
+	next := (*a)[0]
+	*a = (*a)[1:]
+	next.Request = r
+	return next, nil
+}
+
+// answer is one answer, which breaks off after the text unless the length is
+// that of it; -1 is an answer that does not say its length.
+func answer(status, length int, text string, header ...string) *http.Response {
+	h := http.Header{"Etag": {`"1"`}}
+	if length >= 0 {
+		h.Set("Content-Length", fmt.Sprint(length))
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	body := io.Reader(strings.NewReader(text))
+	if length > len(text) {
+		body = io.MultiReader(body, brokenOff{})
+	}
+	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(body), ContentLength: int64(length)}
+}
+
+type brokenOff struct{}
+
+func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// What was read is continued by its rest or not at all.
+func TestContinuedReads(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		answers   answers
+		want, err string
+	}{
+		{"the rest", answers{answer(200, 6, "abc"), answer(206, 3, "def", "Content-Range", "bytes 3-5/6")}, "abcdef", ""},
+		{"the rest in two parts", answers{answer(200, 6, "abc"), answer(206, 3, "d", "Content-Range", "bytes 3-5/6"), answer(206, 2, "ef", "Content-Range", "bytes 4-5/6")}, "abcdef", ""},
+		{"the whole again", answers{answer(200, 6, "abc"), answer(200, 6, "abcdef")}, "abc", "not the rest"},
+		{"another part", answers{answer(200, 6, "abc"), answer(206, 2, "ef", "Content-Range", "bytes 4-5/6")}, "abc", "not the rest"},
+		{"nothing more", answers{answer(200, 6, "abc"), answer(206, 0, "", "Content-Range", "bytes 3-5/6"), answer(206, 0, "", "Content-Range", "bytes 3-5/6"),
+			answer(206, 0, "", "Content-Range", "bytes 3-5/6"), answer(206, 0, "", "Content-Range", "bytes 3-5/6"), answer(206, 0, "", "Content-Range", "bytes 3-5/6")}, "abc", "at byte 3 of 6"},
+		{"no name of the content", answers{answer(200, 6, "abc", "Etag", "")}, "abc", "at byte 3 of 6"},
+		{"no length", answers{answer(200, -1, "abc")}, "abc", ""},
+		{"gone meanwhile", answers{answer(200, 6, "abc"), answer(404, -1, "<Error><Code>NoSuchKey</Code></Error>")}, "abc", "there is no such object"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				env := newWorld().env(func(o *awsapi.Options) { o.HTTPClient = &test.answers })
+				got, err := read(t.Context(), open(t, "s3://exchange/a", env))
+				if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+					t.Errorf("got %q, %v, want %q, %q", got, err, test.want, test.err)
+				}
+				if len(test.answers) > 0 {
+					t.Errorf("%d answers were not asked for", len(test.answers))
+				}
+			})
+		})
+	}
 }
