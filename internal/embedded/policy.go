@@ -134,12 +134,12 @@ func (d statementDocument) parse() (statement, error) {
 		const partsBefore = 5 // the parts of an ARN before the resource itself
 		parts := strings.SplitN(resource, ":", partsBefore+1)
 		for i, part := range parts {
-			any := "."
+			one := "."
 			if i < partsBefore && resource != "*" {
-				any = "[^:]"
+				one = "[^:]"
 			}
 			var err error
-			if parts[i], err = policyPattern(part, any); err != nil {
+			if parts[i], err = policyPattern(part, one); err != nil {
 				return s, err
 			}
 		}
@@ -149,10 +149,10 @@ func (d statementDocument) parse() (statement, error) {
 }
 
 // policyPattern returns the regular expression of a text with the wildcards of
-// policies, which stand for what any matches. ${*}, ${?} and ${$} are the
-// characters themselves ("IAM policy elements: Variables" in the IAM user
-// guide).
-func policyPattern(text, any string) (string, error) {
+// policies: ? stands for one character, which one matches, and * for any number
+// of them. ${*}, ${?} and ${$} are the characters themselves ("IAM policy
+// elements: Variables" in the IAM user guide).
+func policyPattern(text, one string) (string, error) {
 	var b strings.Builder
 	for text != "" {
 		size := 1
@@ -163,9 +163,9 @@ func policyPattern(text, any string) (string, error) {
 		case strings.HasPrefix(text, "${"):
 			return "", fmt.Errorf("policy variables are not supported: %s", text)
 		case text[0] == '*':
-			b.WriteString(any + "*")
+			b.WriteString(one + "*")
 		case text[0] == '?':
-			b.WriteString(any)
+			b.WriteString(one)
 		default:
 			size = strings.IndexAny(text[1:], "*?$") + 1
 			if size == 0 {

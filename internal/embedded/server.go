@@ -55,7 +55,7 @@ type Server struct {
 	expired  map[string]bool
 	denials  []denial
 	policies map[string]policy // by principal
-	sessions int // sessions of roles given out so far
+	sessions int               // sessions of roles given out so far
 }
 
 // New returns a server with the default account in it, which has nothing yet.
