@@ -135,7 +135,7 @@ func TestOtherSuccess(t *testing.T) {
 // TestPageInPieces reads a page that comes in pieces, through windows that are
 // smaller than an image or than a page.
 func TestPageInPieces(t *testing.T) {
-	body := fullPage(300)
+	body := fullPage(100)
 	want, err := sdkPage(body)
 	if err != nil {
 		t.Fatal(err)

@@ -31,7 +31,7 @@ func TestPageOfRandomImages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := page{images: []image.Image{}, next: rapid.String().Draw(t, "next")}
 		var details []string
-		for range rapid.IntRange(0, 300).Draw(t, "images") {
+		for range rapid.IntRange(0, 60).Draw(t, "images") {
 			i := image.Image{
 				Digest: digest.Draw(t, "digest"), Tags: rapid.SliceOfN(word, 0, 4).Draw(t, "tags"),
 				PushedAt: moment.Draw(t, "pushed"), PulledAt: moment.Draw(t, "pulled"), Size: rapid.Int64().Draw(t, "size"),
