@@ -155,21 +155,24 @@ func (a *App) Plan(ctx context.Context) (*Outcome, error) {
 		return nil, ErrNoUsage
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	usageKnown := make(chan *known, 1)
-	group.Go(func() error {
-		k, err := a.learn(ctx)
-		if err == nil {
-			usageKnown <- k
+	var k *known
+	learned := make(chan struct{})
+	group.Go(func() (err error) {
+		if k, err = a.learn(ctx); err == nil {
+			close(learned)
 		}
 		return err
 	})
+	wait := func() (*known, error) {
+		select {
+		case <-learned:
+			return k, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	out := &Outcome{Plan: &plan.Plan{Tool: a.Version, CreatedAt: a.Now().UTC().Truncate(time.Second), Config: a.ConfigHash}}
-	var k *known
-	group.Go(func() error {
-		var err error
-		k, err = a.judgeAll(ctx, usageKnown, out)
-		return err
-	})
+	group.Go(func() error { return a.judgeAll(ctx, wait, out) })
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}

@@ -70,7 +70,7 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 	if !p.Totals.Acts() {
 		return report, nil
 	}
-	w := &watch{app: a}
+	w := &watch{app: a, turn: make(chan struct{}, 1)}
 	k, err := w.current(ctx)
 	if err != nil {
 		return report, err
@@ -85,16 +85,20 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 // known is older than the recheck of the run, since deployments go on meanwhile.
 type watch struct {
 	app *App
-
-	mu sync.Mutex
-	k  *known
-	at time.Time
+	// turn is held by the one that reads, and by who looks.
+	turn chan struct{}
+	k    *known
+	at   time.Time
 }
 
 // current returns what is in use, as of the last recheck at the earliest.
 func (w *watch) current(ctx context.Context) (*known, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	select {
+	case w.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-w.turn }()
 	if w.k != nil && w.app.Now().Sub(w.at) < w.app.Recheck {
 		return w.k, nil
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,17 +25,9 @@ type judgement struct {
 }
 
 // judgeAll lists the repositories of all registries and judges them, many at a
-// time. They are read while the usage sources still are; the first judgement
-// waits for those.
-func (a *App) judgeAll(ctx context.Context, usageKnown <-chan *known, out *Outcome) (*known, error) {
-	wait := sync.OnceValues(func() (*known, error) {
-		select {
-		case k := <-usageKnown:
-			return k, nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	})
+// time. They are read while the usage sources still are; a judgement waits for
+// those.
+func (a *App) judgeAll(ctx context.Context, wait func() (*known, error), out *Outcome) error {
 	lists := make([][]image.Repository, len(a.Readers))
 	names := make([][]string, len(a.Readers)) // of all repositories, selected or not
 	group, listCtx := errgroup.WithContext(ctx)
@@ -55,7 +46,7 @@ func (a *App) judgeAll(ctx context.Context, usageKnown <-chan *known, out *Outco
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return err
 	}
 
 	results := make([][]judgement, len(a.Readers))
@@ -72,15 +63,15 @@ func (a *App) judgeAll(ctx context.Context, usageKnown <-chan *known, out *Outco
 		}
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return err
 	}
 	k, err := wait()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	out.Plan.Warnings = append(out.Plan.Warnings, a.unmatched(names)...)
 	out.Plan.Warnings = append(out.Plan.Warnings, a.unplaced(k, names)...)
-	return k, a.collect(lists, results, out)
+	return a.collect(lists, results, out)
 }
 
 // selects reports whether the run is about a repository.
