@@ -31,8 +31,8 @@ var order = [][]string{
 	// What a usage source and a registry are.
 	{"internal/usage"},
 	{"internal/registry"},
-	// Where files and objects are kept, by the libraries below.
-	{"internal/objects"},
+	// Where files and objects are kept, and what may be called, by the libraries below.
+	{"internal/objects", "internal/permissions"},
 	// Libraries: each could be a module of its own.
 	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/layers", "internal/manifests", "internal/oracle", "internal/planfile"},
 	// The pure middle.

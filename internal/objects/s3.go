@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -106,7 +105,7 @@ func (o *Object) explain(err error, action, region string) error {
 	}
 	if denied, ok := errors.AsType[*awsapi.DeniedError](err); ok {
 		if denied.Resource == "" && denied.Action == action {
-			denied.Resource = fmt.Sprintf("arn:%s:s3:::%s/%s", partition(region), o.bucket, o.key)
+			denied.Resource = fmt.Sprintf("arn:%s:s3:::%s/%s", awsapi.Partition(region), o.bucket, o.key)
 		}
 		// See GetObject in the API reference, "Permissions".
 		if action == "s3:GetObject" && (denied.Principal == "" || denied.Action == "s3:ListBucket") {
@@ -122,27 +121,6 @@ func (o *Object) explain(err error, action, region string) error {
 		}
 	}
 	return fmt.Errorf("%s: %w", o.path, err)
-}
-
-// partitions are the AWS partitions by the beginning of their regions' names
-// (the SDK's endpoint rules). All other regions are in the first one, "aws".
-var partitions = []struct{ regions, name string }{
-	{"cn-", "aws-cn"},
-	{"us-gov-", "aws-us-gov"},
-	{"us-iso-", "aws-iso"},
-	{"us-isob-", "aws-iso-b"},
-	{"eu-isoe-", "aws-iso-e"},
-	{"us-isof-", "aws-iso-f"},
-	{"eusc-", "aws-eusc"},
-}
-
-func partition(region string) string {
-	for _, p := range partitions {
-		if strings.HasPrefix(region, p.regions) {
-			return p.name
-		}
-	}
-	return "aws"
 }
 
 // retryer returns the retries of the session.

@@ -39,20 +39,6 @@ type Env struct {
 	Manifests *manifests.Store
 }
 
-// Actions returns the IAM actions that the registry needs, sorted: those of the
-// reader, and with write those of the writer too.
-func Actions(c Config, write bool) []string {
-	actions := []string{"ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:ListTagsForResource"}
-	if write {
-		actions = append([]string{"ecr:BatchDeleteImage"}, actions...)
-		actions = append(actions, "ecr:UpdateImageStorageClass")
-	}
-	if c.AssumeRole != "" {
-		actions = append(actions, "sts:AssumeRole")
-	}
-	return append(actions, "tag:GetResources")
-}
-
 // OpenReader opens the registry for reading. name is what the configuration
 // calls it. AWS is asked for the caller's account where none is configured.
 func (c Config) OpenReader(ctx context.Context, name string, env Env) (*Reader, error) {

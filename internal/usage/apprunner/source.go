@@ -37,11 +37,6 @@ func (c Config) Open(name string, env usage.Env) ([]usage.Source, error) {
 	})
 }
 
-// Actions returns the IAM actions that the sources of the configuration need.
-func Actions(Config) []string {
-	return []string{"apprunner:DescribeService", "apprunner:ListServices"}
-}
-
 // call is one operation of the SDK's client.
 type call[In, Out any] func(context.Context, *In, ...func(*apprunner.Options)) (*Out, error)
 

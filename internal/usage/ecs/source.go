@@ -46,22 +46,6 @@ func (c Config) Open(name string, env usage.Env) ([]usage.Source, error) {
 	})
 }
 
-// Actions returns the IAM actions that the sources of the configuration need.
-func Actions(Config) []string {
-	return []string{
-		"ecs:DescribeServiceDeployments",
-		"ecs:DescribeServiceRevisions",
-		"ecs:DescribeServices",
-		"ecs:DescribeTaskDefinition",
-		"ecs:DescribeTasks",
-		"ecs:ListClusters",
-		"ecs:ListServiceDeployments",
-		"ecs:ListServices",
-		"ecs:ListTaskDefinitions",
-		"ecs:ListTasks",
-	}
-}
-
 // call is one operation of the SDK's client.
 type call[In, Out any] func(context.Context, *In, ...func(*ecs.Options)) (*Out, error)
 

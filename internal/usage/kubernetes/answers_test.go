@@ -258,10 +258,10 @@ func TestJoinErrors(t *testing.T) {
 		&UnreachableError{Cluster: "c", Reading: []string{"cronjobs.batch"}, Err: reset},
 		&CredentialsError{Cluster: "c", Err: expired},
 	})
-	want := `list deployments.apps, pods in all namespaces: access denied: bind a ClusterRole with verb list on them (docs/sources.md has it): forbidden
+	want := `list deployments.apps, pods in all namespaces: access denied: bind a ClusterRole with verb list on them (regsweep permissions rbac prints it): forbidden
 other
 c: connection lost while reading cronjobs.batch, jobs.batch: reset
-list pods in namespace shop: access denied: bind a Role there with verb list on them (docs/sources.md has it): forbidden
+list pods in namespace shop: access denied: bind a Role there with verb list on them (regsweep permissions rbac prints it): forbidden
 c does not accept the credentials (wrong or expired): expired`
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -27,7 +27,7 @@ func (e *AccessError) Error() string {
 	if e.Namespace != "" {
 		where, role = "in namespace "+e.Namespace, "Role there"
 	}
-	return fmt.Sprintf("%s %s %s: access denied: bind a %s with verb %s on them (docs/sources.md has it): %v",
+	return fmt.Sprintf("%s %s %s: access denied: bind a %s with verb %s on them (regsweep permissions rbac prints it): %v",
 		e.Verb, strings.Join(e.Resources, ", "), where, role, e.Verb, e.Err)
 }
 

@@ -1,13 +1,29 @@
 package kubernetes
 
-import "slices"
+import (
+	"slices"
 
-// PolicyRule is one RBAC rule: these verbs on these resources of these API
-// groups ("" is the core group).
-type PolicyRule struct {
-	APIGroups []string `json:"apiGroups" yaml:"apiGroups"`
-	Resources []string `json:"resources" yaml:"resources"`
-	Verbs     []string `json:"verbs" yaml:"verbs"`
+	"github.com/regsweep/regsweep/internal/permissions"
+)
+
+// PolicyRule is one RBAC rule.
+type PolicyRule = permissions.Rule
+
+// RBAC implements permissions.Kubernetes.
+func (c Config) RBAC() []permissions.Access {
+	contexts := c.Contexts
+	if len(contexts) == 0 {
+		contexts = []string{""}
+	}
+	var all []permissions.Access
+	for _, name := range contexts {
+		access := permissions.Access{Context: name, Kubeconfig: c.Kubeconfig, Rules: Rules(c)}
+		if !c.AllNamespaces() {
+			access.Namespaces = c.namespaces()
+		}
+		all = append(all, access)
+	}
+	return all
 }
 
 // Rules returns the RBAC rules that reading with this configuration needs, one

@@ -52,11 +52,6 @@ func (c Config) newest() (int, error) {
 	return n, nil
 }
 
-// Actions returns the IAM actions that the sources of the configuration need.
-func Actions(Config) []string {
-	return []string{"lambda:GetFunction", "lambda:ListAliases", "lambda:ListFunctions"}
-}
-
 // call is one operation of the SDK's client.
 type call[In, Out any] func(context.Context, *In, ...func(*lambda.Options)) (*Out, error)
 

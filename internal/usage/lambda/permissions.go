@@ -1,0 +1,22 @@
+package lambda
+
+import (
+	"github.com/regsweep/regsweep/internal/permissions"
+	"github.com/regsweep/regsweep/internal/usage/awsusage"
+)
+
+var _ permissions.AWS = Config{}
+
+// IAM implements permissions.AWS. What can be restricted to which resources is in
+// the service authorization reference, "Actions, resources, and condition keys
+// for AWS Lambda". GetFunction also returns tags to those who may call ListTags,
+// and works without.
+func (c Config) IAM(run permissions.Run) []permissions.Need {
+	return awsusage.Needs(run, "lambda", c.Regions, c.AssumeRole, []awsusage.Grant{
+		{Actions: []string{"lambda:ListFunctions"}},
+		{Resource: "function:*", Actions: []string{"lambda:GetFunction", "lambda:ListAliases"}},
+	})
+}
+
+// Actions returns the IAM actions that the sources of the configuration need.
+func Actions(c Config) []string { return permissions.Actions(c.IAM(permissions.Run{})) }
