@@ -109,6 +109,16 @@ func (s *Server) grant(t testing.TB, namespace, account, roleName string, rule R
 	return nil
 }
 
+// WaitGranted returns when the bearer of the configuration may do what rules
+// say, which is soon after roles and bindings for it have been applied.
+func (s *Server) WaitGranted(t testing.TB, config *rest.Config, rules []Rule) {
+	t.Helper()
+	defer s.transport.CloseIdleConnections()
+	if err := s.waitGranted(t.Context(), config.BearerToken, rules); err != nil {
+		t.Fatalf("wait for the rights: %v", err)
+	}
+}
+
 // waitGranted asks with the account's own token until the server's authorizer,
 // which learns of new roles by a watch, allows each rule. A rule comes into
 // force as a whole, so its first action stands for it.

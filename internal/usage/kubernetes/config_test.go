@@ -289,8 +289,9 @@ func TestRules(t *testing.T) {
 	}{
 		"the default":      {want: []PolicyRule{rule(core...), apps, batch, argo}},
 		"named namespaces": {config: Config{Namespaces: []string{"shop"}}, want: []PolicyRule{rule(core...), apps, batch, argo, exists}},
-		"everything": {config: Config{Namespaces: []string{"*"}, Helm: true, CustomResources: true},
-			want: []PolicyRule{rule(append(core, "secrets")...), apps, batch, argo, all}},
+		"Helm releases":    {config: Config{Namespaces: []string{"*"}, Helm: true}, want: []PolicyRule{rule(append(core, "secrets")...), apps, batch, argo}},
+		"everything":       {config: Config{Helm: true, CustomResources: true}, want: []PolicyRule{all}},
+		"everything there": {config: Config{Namespaces: []string{"shop"}, CustomResources: true}, want: []PolicyRule{all, exists}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(test.want, Rules(test.config)); diff != "" {

@@ -33,12 +33,15 @@ func (c Config) RBAC() []permissions.Access {
 // (ClusterRole system:discovery).
 //
 // RBAC has no word for "every custom resource", so CustomResources needs list
-// on everything, Secrets included. With narrower rules each denied kind is a
-// gap.
+// on everything, Secrets included, which leaves nothing to name. With narrower
+// rules each denied kind is a gap.
 func Rules(cfg Config) []PolicyRule {
 	var rules []PolicyRule
+	if cfg.CustomResources {
+		rules = append(rules, PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"list"}})
+	}
 	for _, w := range workloads() {
-		if !w.applies(cfg) {
+		if cfg.CustomResources || !w.applies(cfg) {
 			continue
 		}
 		at := slices.IndexFunc(rules, func(r PolicyRule) bool { return r.APIGroups[0] == w.group })
@@ -47,9 +50,6 @@ func Rules(cfg Config) []PolicyRule {
 			at = len(rules) - 1
 		}
 		rules[at].Resources = append(rules[at].Resources, w.resource)
-	}
-	if cfg.CustomResources {
-		rules = append(rules, PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"list"}})
 	}
 	if !cfg.AllNamespaces() {
 		rules = append(rules, PolicyRule{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get"}})
