@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,11 +20,13 @@ import (
 	"github.com/regsweep/regsweep/internal/cli"
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/kinds"
+	"github.com/regsweep/regsweep/internal/permissions"
 	"github.com/regsweep/regsweep/internal/registry/ecr"
 	"github.com/regsweep/regsweep/internal/usage/apprunner"
 	"github.com/regsweep/regsweep/internal/usage/ecs"
 	"github.com/regsweep/regsweep/internal/usage/kubernetes"
 	"github.com/regsweep/regsweep/internal/usage/lambda"
+	"github.com/regsweep/regsweep/internal/usage/snapshot"
 )
 
 const root = "../.."
@@ -137,11 +140,11 @@ func help(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// commands returns the names of the commands.
-func commands(t *testing.T) (names []string) {
+// commands returns the names of the commands, or of those below a command.
+func commands(t *testing.T, path ...string) (names []string) {
 	t.Helper()
-	_, list, ok := strings.Cut(help(t), "Available Commands:\n")
-	if !ok {
+	_, list, ok := strings.Cut(help(t, path...), "Available Commands:\n")
+	if !ok && len(path) == 0 {
 		t.Fatal("the help lists no commands")
 	}
 	list, _, _ = strings.Cut(list, "\n\n")
@@ -161,7 +164,11 @@ func TestCommandsAndFlags(t *testing.T) {
 		if !strings.Contains(docs["README.md"], "`regsweep "+command) {
 			t.Errorf("README.md does not list the command %s", command)
 		}
-		for _, f := range flag.FindAllString(help(t, command), -1) {
+		texts := []string{help(t, command)}
+		for _, below := range commands(t, command) {
+			texts = append(texts, help(t, command, below))
+		}
+		for _, f := range flag.FindAllString(strings.Join(texts, "\n"), -1) {
 			known[f] = true
 		}
 	}
@@ -289,22 +296,26 @@ func TestRightsOfKubernetes(t *testing.T) {
 	}
 }
 
-// The IAM policies in the documentation have the actions of the sources and of
-// the registry.
+// The documentation names the actions of the sources and of the registry, and no
+// others.
 func TestRightsOfAWS(t *testing.T) {
-	doc := documents(t)["docs/sources.md"]
-	actions := func(name string) []string {
-		var policy struct{ Statement []struct{ Action []string } }
-		if err := json.Unmarshal([]byte(marked(t, doc, name)), &policy); err != nil {
-			t.Fatal(err)
+	_, section, _ := strings.Cut(documents(t)["docs/sources.md"], "## IAM\n")
+	named := map[string]bool{}
+	for line := range strings.Lines(section) {
+		if !strings.HasPrefix(line, "|") {
+			continue // the list below says what is not in the policy
 		}
-		return slices.Sorted(slices.Values(policy.Statement[0].Action))
+		for _, action := range regexp.MustCompile("`([a-z0-9]+:[A-Z]\\w+)`").FindAllStringSubmatch(line, -1) {
+			named[action[1]] = true
+		}
 	}
-	read := slices.Concat(ecr.Actions(ecr.Config{}, false), ecs.Actions(ecs.Config{}), lambda.Actions(lambda.Config{}), apprunner.Actions(apprunner.Config{}))
-	write := slices.DeleteFunc(ecr.Actions(ecr.Config{}, true), func(action string) bool { return slices.Contains(read, action) })
-	for name, want := range map[string][]string{"iam:read": read, "iam:write": write} {
-		if diff := cmp.Diff(slices.Sorted(slices.Values(want)), actions(name)); diff != "" {
-			t.Errorf("%s (-code +docs):\n%s", name, diff)
-		}
+	role := "arn:aws:iam::111122223333:role/x"
+	want := slices.Concat(
+		ecr.Actions(ecr.Config{AssumeRole: role}, true), ecs.Actions(ecs.Config{}), lambda.Actions(lambda.Config{}),
+		apprunner.Actions(apprunner.Config{}), permissions.Actions(snapshot.Config{Path: "s3://x/y"}.IAM(permissions.Run{})),
+	)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(named))); diff != "" {
+		t.Errorf("actions (-code +docs):\n%s", diff)
 	}
 }
