@@ -17,7 +17,8 @@ import (
 // Planning has nothing to delete with because internal/registry, where the
 // Writer is, stands above internal/plan.
 var order = [][]string{
-	{"cmd/...", "scripts/...", "internal/bench"},
+	// Commands, and the tests of whole runs.
+	{"cmd/...", "scripts/...", "internal/bench", "internal/faults"},
 	{"internal/cli"},
 	{"internal/demo"},
 	{"internal/app"},

@@ -1,0 +1,64 @@
+package faults_test
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/regsweep/regsweep/internal/embedded"
+)
+
+// kind is a way in which a call goes wrong.
+type kind struct {
+	name string
+	// fault returns what goes wrong with a call of a service.
+	fault func(service string) embedded.Fault
+	// passes says that the call succeeds when it is made again.
+	passes bool
+	// paged says that it happens only to a page after the first.
+	paged bool
+}
+
+// applies reports whether the fault can happen to a call.
+func (k kind) applies(c seen) bool { return !k.paged || c.paged }
+
+// onCall returns the fault of a call.
+func (k kind) onCall(c seen) embedded.Fault {
+	service, _, _ := strings.Cut(c.action, ":")
+	return k.fault(service)
+}
+
+func always(f embedded.Fault) func(string) embedded.Fault {
+	return func(string) embedded.Fault { return f }
+}
+
+// refusal returns the fault of an error whose code is not the same everywhere.
+func refusal(status int, code string, others map[string]string) func(string) embedded.Fault {
+	return func(service string) embedded.Fault {
+		f := embedded.Fault{Kind: embedded.FaultError, Code: code, Status: http.StatusBadRequest}
+		if other, ok := others[service]; ok {
+			f.Code, f.Status = other, status
+		}
+		return f
+	}
+}
+
+// faultKinds are all of them.
+var faultKinds = []kind{
+	{name: "access denied", fault: refusal(http.StatusForbidden, "AccessDeniedException", map[string]string{
+		"sts": "AccessDenied", "s3": "AccessDenied", "lambda": "AccessDeniedException",
+	})},
+	{name: "throttled", passes: true, fault: refusal(http.StatusServiceUnavailable, "ThrottlingException", map[string]string{
+		"sts": "Throttling", "s3": "SlowDown", "lambda": "TooManyRequestsException",
+	})},
+	{name: "internal error", passes: true, fault: always(embedded.Fault{Kind: embedded.FaultInternal})},
+	{name: "dropped before", passes: true, fault: always(embedded.Fault{Kind: embedded.FaultDropBefore})},
+	{name: "dropped after", passes: true, fault: always(embedded.Fault{Kind: embedded.FaultDropAfter})},
+	{name: "truncated", passes: true, fault: always(embedded.Fault{Kind: embedded.FaultTruncate})},
+	{name: "malformed", passes: true, fault: always(embedded.Fault{Kind: embedded.FaultMalformed})},
+	{name: "expired token", fault: refusal(http.StatusForbidden, "ExpiredTokenException", map[string]string{
+		"sts": "ExpiredToken", "s3": "ExpiredToken", "lambda": "ExpiredTokenException",
+	})},
+	{name: "repeated page token", paged: true, fault: always(embedded.Fault{Kind: embedded.FaultRepeatToken})},
+	{name: "hangs", passes: true, fault: always(embedded.Fault{Kind: embedded.FaultHang, For: 30 * time.Second})},
+}

@@ -1,0 +1,116 @@
+package faults_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/regsweep/regsweep/internal/app"
+	"github.com/regsweep/regsweep/internal/awsapi"
+	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/manifests"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/planfile"
+	"github.com/regsweep/regsweep/internal/registry"
+	"github.com/regsweep/regsweep/internal/usage"
+)
+
+// The phases of a run.
+const (
+	opening  = "opening"
+	planning = "planning"
+	applying = "applying"
+)
+
+// The exit codes, as the README has them.
+const (
+	done    = 0
+	failed  = 1
+	partial = 3
+	held    = 4
+	unknown = -1
+)
+
+// outcome is what came of a run.
+type outcome struct {
+	exit   int
+	err    error
+	plan   *plan.Plan
+	report *plan.Report
+}
+
+// run is regsweep apply --yes. It opens what the configuration names as the
+// command does, but calls AWS over the wire.
+func run(ctx context.Context, w *wire, cfg *config.Config, cacheDir string, now func() time.Time) outcome {
+	w.enter(opening)
+	session := awsapi.NewSession(awsapi.Options{
+		Region: "eu-west-1", Now: now, Version: "test", Endpoint: "http://aws.example.com",
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
+		HTTPClient:  &http.Client{Transport: w}, Random: func() float64 { return 0.5 },
+	})
+	env := config.RegistryEnv{AWS: session, Now: now, Manifests: manifests.Open(cacheDir)}
+	a := &app.App{
+		Usage:      usage.Options{CacheDir: cacheDir, ConfigID: cfg.Hash(), Now: now},
+		Policy:     cfg.Compiled,
+		ConfigHash: cfg.Hash(), Version: "test",
+		Judge: now, Now: now, Recheck: 5 * time.Minute,
+		Store: planfile.NewStore(), Progress: &app.Progress{}, Log: slog.New(slog.DiscardHandler),
+	}
+	var out outcome
+	out.err = func() error {
+		defer func() { must(errors.Join(env.Manifests.Warning(), env.Manifests.Close(), a.Store.Close())) }()
+		if err := open(ctx, a, cfg, env, cacheDir); err != nil {
+			return err
+		}
+		w.enter(planning)
+		planned, err := a.Plan(ctx)
+		if err != nil {
+			return err
+		}
+		out.plan = planned.Plan
+		w.enter(applying)
+		report, err := a.Apply(ctx, planned.Plan, func(ctx context.Context, name string) (registry.Writer, error) {
+			return cfg.Registries[0].Config.OpenWriter(ctx, name, env)
+		})
+		out.report = report
+		switch {
+		case err != nil:
+			return err
+		case report.Failed > 0:
+			out.exit = partial
+		case planned.Held() || report.Held:
+			out.exit = held
+		}
+		return nil
+	}()
+	if out.err != nil {
+		out.exit = failed
+	}
+	return out
+}
+
+// open opens the sources and the registry.
+func open(ctx context.Context, a *app.App, cfg *config.Config, env config.RegistryEnv, cacheDir string) error {
+	for _, s := range cfg.Usage.Sources {
+		sources, err := s.Config.Open(s.Name, usage.Env{AWS: env.AWS, Getenv: func(string) string { return "" }, Now: env.Now, CacheDir: cacheDir})
+		if err != nil {
+			return fmt.Errorf("usage source %s: %w", s.Name, err)
+		}
+		for _, source := range sources {
+			a.Sources = append(a.Sources, usage.Entry{Source: source, Covers: s.Covers, AtLeast: s.AtLeast})
+		}
+	}
+	for _, r := range cfg.Registries {
+		reader, err := r.Config.OpenReader(ctx, r.Name, env)
+		if err != nil {
+			return fmt.Errorf("registry %s: %w", r.Name, err)
+		}
+		a.Readers = append(a.Readers, reader)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package faults_test
+
+import (
+	"regexp"
+	"strings"
+)
+
+// extent is how far a run gets with a repository.
+type extent int
+
+const (
+	// finished: all that should go is gone.
+	finished extent = iota
+	// untouched: it is as it was.
+	untouched
+	// between: what must stay is there, and of the rest some may be gone.
+	between
+)
+
+// want is what must come of a run in which one call goes wrong once.
+type want struct {
+	exit int
+	// at are the repositories that the fault is about, by name or by a prefix
+	// that ends in a slash; "" is all. They get to extent, and others to rest.
+	at           string
+	extent, rest extent
+}
+
+// of returns how far the run must get with a repository.
+func (w want) of(repository string) extent {
+	if w.at == "" || w.at == repository || strings.HasSuffix(w.at, "/") && strings.HasPrefix(repository, w.at) {
+		return w.extent
+	}
+	return w.rest
+}
+
+var (
+	all = want{exit: done}
+	// ended is a run that stops before it changes anything.
+	ended = want{exit: failed, extent: untouched}
+)
+
+// wanted returns what must come of a fault of one call. It is the design,
+// written down again: who fails, and what that holds.
+func wanted(k kind, c seen) want {
+	service, operation, _ := strings.Cut(c.action, ":")
+	if k.passes && !(service == "s3" && k.name == "malformed") {
+		return all
+	}
+	switch service {
+	case "ecs", "lambda", "s3":
+		// A source that fails is a gap over what it covers: everything. Half of
+		// a snapshot is such a failure too: an object has no form that would
+		// tell that it arrived in half.
+		return want{exit: held, extent: untouched}
+	case "apprunner":
+		return want{exit: held, at: "sites/", extent: untouched}
+	}
+	if k.name == "expired token" {
+		// Nothing else could be called either. What was done until then stays
+		// done.
+		if c.phase == applying && about(c) != "" {
+			return want{exit: failed, extent: between}
+		}
+		return ended
+	}
+	switch operation {
+	case "GetResources":
+		return all // each repository is asked for by itself
+	case "ListTagsForResource":
+		// A rule reads the tags of jobs/** alone.
+		if strings.HasPrefix(about(c), "jobs/") {
+			return want{exit: held, at: about(c), extent: untouched}
+		}
+		return all
+	case "DescribeImages", "BatchGetImage":
+		return want{exit: held, at: about(c), extent: untouched}
+	case "BatchDeleteImage", "UpdateImageStorageClass":
+		return want{exit: partial, at: about(c), extent: between}
+	}
+	return ended
+}
+
+var (
+	named = regexp.MustCompile(`"repositoryName":"([^"]+)"`)
+	byARN = regexp.MustCompile(`:repository/([^"]+)"`)
+)
+
+// about returns the repository that a call is about, or "".
+func about(c seen) string {
+	for _, pattern := range []*regexp.Regexp{named, byARN} {
+		if m := pattern.FindStringSubmatch(c.request); m != nil {
+			return m[1]
+		}
+	}
+	return ""
+}
