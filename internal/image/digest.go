@@ -1,6 +1,6 @@
 // Package image holds the words that everything else is made of: digests,
 // references, images, manifests and uses. It does no I/O and imports nothing
-// of this module.
+// of this module but internal/jsonscan.
 package image
 
 import (
@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strings"
 )
 
 // Digest is the SHA-256 content digest of a manifest, a config or a layer. The
@@ -21,37 +20,52 @@ type Digest [sha256.Size]byte
 // digestPrefix is the algorithm prefix of the only digest that ECR stores.
 const digestPrefix = "sha256:"
 
+// digestSize is how many bytes the written form of a digest has.
+const digestSize = len(digestPrefix) + 2*sha256.Size
+
 // ParseDigest reads "sha256:" followed by 64 lower-case hexadecimal digits.
 func ParseDigest(s string) (Digest, error) {
-	var d Digest
-	h, ok := strings.CutPrefix(s, digestPrefix)
-	if !ok || len(h) != hex.EncodedLen(len(d)) {
-		return Digest{}, digestError(s)
-	}
-	for i := range d {
-		high, low := digit(h[2*i]), digit(h[2*i+1])
-		if high|low > 15 {
-			return Digest{}, digestError(s)
+	if len(s) == digestSize {
+		var text [digestSize]byte
+		copy(text[:], s)
+		if d, ok := decodeDigest(&text); ok {
+			return d, nil
 		}
-		d[i] = high<<4 | low
 	}
-	return d, nil
+	return Digest{}, digestError(s)
 }
 
 func digestError(s string) error {
 	return fmt.Errorf("%q is not a digest: want sha256: and 64 lower-case hexadecimal digits", s)
 }
 
-// digit returns the value of a lower-case hexadecimal digit, or 255.
-func digit(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
+// decodeDigest is ParseDigest for a text of the right length, and quicker than
+// encoding/hex, which takes upper-case digits too.
+func decodeDigest(text *[digestSize]byte) (d Digest, ok bool) {
+	if string(text[:len(digestPrefix)]) != digestPrefix {
+		return Digest{}, false
 	}
-	return 255
+	digits := text[len(digestPrefix):]
+	bad := byte(0)
+	for i := range d {
+		high, low := nibbles[digits[2*i]], nibbles[digits[2*i+1]]
+		bad |= high | low
+		d[i] = high<<4 | low&0xf
+	}
+	return d, bad <= 0xf
 }
+
+// nibbles has the value of each lower-case hexadecimal digit, and 0xff for
+// everything else.
+var nibbles = func() (table [256]byte) {
+	for i := range table {
+		table[i] = 0xff
+	}
+	for value, digit := range []byte("0123456789abcdef") {
+		table[digit] = byte(value)
+	}
+	return table
+}()
 
 // DigestOf returns the digest of content.
 func DigestOf(content []byte) Digest { return sha256.Sum256(content) }
@@ -83,10 +97,11 @@ func (d *Digest) UnmarshalText(text []byte) error {
 		*d = Digest{}
 		return nil
 	}
-	v, err := ParseDigest(string(text))
-	if err != nil {
-		return err
+	if len(text) == digestSize {
+		if v, ok := decodeDigest((*[digestSize]byte)(text)); ok {
+			*d = v
+			return nil
+		}
 	}
-	*d = v
-	return nil
+	return digestError(string(text))
 }

@@ -1,9 +1,9 @@
 package image
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Manifest is the part of an OCI or Docker manifest that decides what must
@@ -37,114 +37,85 @@ type Blob struct {
 	Size   int64
 }
 
-// descriptor is the wire form of an OCI descriptor.
-type descriptor struct {
-	MediaType string       `json:"mediaType"`
-	Digest    once[Digest] `json:"digest"`
-	Size      int64        `json:"size"`
-	Platform  *struct {
-		OS           string `json:"os"`
-		Architecture string `json:"architecture"`
-		Variant      string `json:"variant"`
-	} `json:"platform"`
-}
-
-// once is a field that must not occur twice. Of equal names encoding/json takes
-// the last, and names that differ in case only are equal to it: of two lists of
-// an index it would lose one without an error.
-type once[T any] struct {
-	value T
-	seen  bool
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (o *once[T]) UnmarshalJSON(content []byte) error {
-	if o.seen {
-		return errors.New("a field that decides what is listed or attached occurs twice")
-	}
-	o.seen = true
-	return json.Unmarshal(content, &o.value)
-}
-
 // ParseManifest reads a manifest or an index. declared is the media type that
 // the registry stores for it, which wins over an absent one in the content.
 //
 // A manifest that cannot be read completely is an error and never a partial
 // result: an index of unknown children could hold any image.
 func ParseManifest(content []byte, declared string) (*Manifest, error) {
-	var raw struct {
-		SchemaVersion int                 `json:"schemaVersion"`
-		MediaType     string              `json:"mediaType"`
-		ArtifactType  string              `json:"artifactType"`
-		Config        *descriptor         `json:"config"`
-		Layers        []descriptor        `json:"layers"`
-		Manifests     once[*[]descriptor] `json:"manifests"`
-		Subject       once[*descriptor]   `json:"subject"`
-		// Blobs is the field of the withdrawn OCI artifact manifest.
-		Blobs []descriptor `json:"blobs"`
-		// FSLayers marks Docker schema 1, which references no manifest.
-		FSLayers []struct {
-			BlobSum Digest `json:"blobSum"`
-		} `json:"fsLayers"`
-	}
-	if err := json.Unmarshal(content, &raw); err != nil {
+	// Most manifests fit into these, and then nothing is allocated that does not
+	// remain.
+	var (
+		children [8]Child
+		layers   [16]descriptor
+	)
+	w, err := readManifest(content, children[:], layers[:])
+	if err != nil {
 		return nil, fmt.Errorf("parse manifest: %w", err)
 	}
-	m := &Manifest{MediaType: raw.MediaType, ArtifactType: raw.ArtifactType}
-	if m.MediaType == "" {
-		m.MediaType = declared
+	m := &Manifest{MediaType: declared, ArtifactType: jsonString(w.artifactType, "")}
+	if len(w.mediaType) != 0 {
+		m.MediaType = jsonString(w.mediaType, declared)
 	}
-	if subject := raw.Subject.value; subject != nil {
-		m.Subject = subject.Digest.value
+	if w.hasSubject {
+		m.Subject = w.subject.Digest
 		if m.Subject.IsZero() {
 			return nil, errors.New("parse manifest: the subject has no digest")
 		}
 	}
-	list := raw.Manifests.value
-	isIndex := list != nil || IsIndexType(m.MediaType) || IsIndexType(declared)
-	if !isIndex {
-		m.addBlobs(raw.Config, raw.Layers, raw.Blobs)
-		for _, l := range raw.FSLayers {
-			m.Blobs = append(m.Blobs, Blob{Digest: l.BlobSum})
-		}
-		return m, nil
-	}
-	if list == nil {
+	switch {
+	case w.hasList:
+		m.Children = append(m.Children, w.children...)
+	case IsIndexType(m.MediaType) || IsIndexType(declared):
 		return nil, errors.New("parse manifest: an index without a list of manifests")
-	}
-	for i, c := range *list {
-		if c.Digest.value.IsZero() {
-			return nil, fmt.Errorf("parse manifest: entry %d of the index has no digest", i)
-		}
-		child := Child{Digest: c.Digest.value, Size: c.Size}
-		if p := c.Platform; p != nil {
-			child.Platform = p.OS + "/" + p.Architecture
-			if p.Variant != "" {
-				child.Platform += "/" + p.Variant
-			}
-		}
-		m.Children = append(m.Children, child)
+	default:
+		m.addBlobs(&w)
 	}
 	return m, nil
 }
 
-func (m *Manifest) addBlobs(config *descriptor, lists ...[]descriptor) {
-	seen := map[Digest]bool{}
-	add := func(d descriptor) {
-		digest := d.Digest.value
-		if digest.IsZero() || seen[digest] {
-			return
-		}
-		seen[digest] = true
-		m.Blobs = append(m.Blobs, Blob{Digest: digest, Size: d.Size})
+// addBlobs adds the blobs of an image, each once but those of Docker schema 1.
+func (m *Manifest) addBlobs(w *wireManifest) {
+	if n := 1 + len(w.layers.list()) + len(w.blobs.list()) + len(w.fsLayers.list()); n > 1 || w.config.digested {
+		m.Blobs = make([]Blob, 0, n)
 	}
-	if config != nil {
-		m.Config = config.Digest.value
-		add(*config)
-	}
-	for _, list := range lists {
-		for _, d := range list {
-			add(d)
+	var seen blobSet
+	add := func(b Blob) {
+		if !b.Digest.IsZero() && seen.add(b.Digest, m.Blobs) {
+			m.Blobs = append(m.Blobs, b)
 		}
 	}
+	m.Config = w.config.Digest
+	add(w.config.Blob)
+	for _, list := range [...][]descriptor{w.layers.list(), w.blobs.list()} {
+		for i := range list {
+			add(list[i].Blob)
+		}
+	}
+	for _, l := range w.fsLayers.list() {
+		m.Blobs = append(m.Blobs, Blob{Digest: l.Digest})
+	}
+	if len(m.Blobs) == 0 {
+		m.Blobs = nil
+	}
+}
+
+// blobSet knows which digests a list of blobs has. It is a map for long lists
+// only: to look through a short one takes less.
+type blobSet map[Digest]struct{}
+
+// add reports whether a digest is not in the list yet.
+func (s *blobSet) add(d Digest, list []Blob) bool {
+	if len(list) < 32 {
+		return !slices.ContainsFunc(list, func(b Blob) bool { return b.Digest == d })
+	}
+	if *s == nil {
+		*s = make(blobSet, 2*len(list))
+		for _, b := range list {
+			(*s)[b.Digest] = struct{}{}
+		}
+	}
+	_, known := (*s)[d]
+	(*s)[d] = struct{}{}
+	return !known
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/jsonscan"
 )
 
 // pageReader reads answers of DescribeImages, one after the other, straight into
@@ -25,7 +26,7 @@ import (
 //     goes on after them (the SDK reads it for that integer);
 //   - an image, or another member of the answer, of more than maxUnit bytes.
 type pageReader struct {
-	scanner
+	jsonscan.Scanner
 	body io.Reader
 	// ended is set when the body has been read to its end.
 	ended bool
@@ -55,10 +56,10 @@ func (e *unusableError) Unwrap() error { return e.error }
 
 // read reads an answer to its end. With an error there is no page.
 func (p *pageReader) read(body io.Reader, shared interner) (page, error) {
-	if cap(p.data) < p.window || cap(p.data) > 8*p.window {
-		p.data = make([]byte, 0, p.window)
+	if cap(p.Data) < p.window || cap(p.Data) > 8*p.window {
+		p.Data = make([]byte, 0, p.window)
 	}
-	p.scanner = scanner{data: p.data[:0]}
+	p.Scanner = jsonscan.Scanner{Data: p.Data[:0]}
 	p.body, p.ended, p.shared = body, false, shared
 	defer p.forget()
 	next, listed, err := p.answer()
@@ -86,16 +87,16 @@ func (p *pageReader) drop() {
 
 // answer reads the whole document.
 func (p *pageReader) answer() (token string, listed bool, err error) {
-	if err := p.whole(func() error { return p.open('{') }); err != nil {
+	if err := p.whole(func() error { return p.Open('{') }); err != nil {
 		return "", false, err
 	}
 	for first := true; ; first = false {
 		var name string
 		var more, null bool
 		err := p.whole(func() error {
-			text, is, err := p.member(first)
+			text, is, err := p.Member(first)
 			if err == nil && is {
-				null, err = p.null()
+				null, err = p.Null()
 			}
 			name, more = string(text), is
 			return err
@@ -109,12 +110,12 @@ func (p *pageReader) answer() (token string, listed bool, err error) {
 			listed, err = true, p.details()
 		case name == "nextToken":
 			err = p.whole(func() error {
-				text, err := p.text()
+				text, err := p.Text()
 				token = string(text)
 				return err
 			})
 		default:
-			err = p.whole(p.skip)
+			err = p.whole(p.Skip)
 		}
 		if err != nil {
 			return "", false, err
@@ -125,13 +126,13 @@ func (p *pageReader) answer() (token string, listed bool, err error) {
 // details reads the images. Of two lists the last one counts.
 func (p *pageReader) details() error {
 	p.drop()
-	if err := p.whole(func() error { return p.open('[') }); err != nil {
+	if err := p.whole(func() error { return p.Open('[') }); err != nil {
 		return err
 	}
 	more := true
 	for first := true; more; first = false {
 		err := p.whole(func() (err error) {
-			if more, err = p.item(first); err == nil && more {
+			if more, err = p.Item(first); err == nil && more {
 				err = p.detail()
 			}
 			return err
@@ -149,12 +150,12 @@ func (p *pageReader) details() error {
 // whole does a read, and again as long as that needs more of the body.
 func (p *pageReader) whole(read func() error) error {
 	for {
-		at, depth := p.at, p.depth
+		at, depth := p.At, p.Depth
 		err := read()
-		if err == nil || !errors.Is(err, errShort) {
+		if err == nil || !errors.Is(err, jsonscan.ErrShort) {
 			return err
 		}
-		p.at, p.depth = at, depth
+		p.At, p.Depth = at, depth
 		if err := p.more(); err != nil {
 			return err
 		}
@@ -168,8 +169,8 @@ func (p *pageReader) more() error {
 	if p.ended {
 		return io.ErrUnexpectedEOF
 	}
-	rest := p.data[p.at:]
-	to := p.data[:cap(p.data)]
+	rest := p.Data[p.At:]
+	to := p.Data[:cap(p.Data)]
 	if len(rest) == len(to) {
 		if len(to) >= maxUnit {
 			return fmt.Errorf("a part of the answer has more than %d bytes", maxUnit)
@@ -177,7 +178,7 @@ func (p *pageReader) more() error {
 		to = make([]byte, 2*len(to))
 	}
 	n := copy(to, rest)
-	p.at = 0
+	p.At = 0
 	for n < len(to) && !p.ended {
 		got, err := p.body.Read(to[n:])
 		n += got
@@ -188,7 +189,7 @@ func (p *pageReader) more() error {
 			return fmt.Errorf("read the answer: %w", err)
 		}
 	}
-	p.data = to[:n]
+	p.Data = to[:n]
 	return nil
 }
 
@@ -196,8 +197,8 @@ func (p *pageReader) more() error {
 // that was cut off shows only there.
 func (p *pageReader) end() error {
 	for {
-		if _, err := p.next(); err == nil {
-			return p.wrong("the end of the answer")
+		if _, err := p.Next(); err == nil {
+			return p.Wrong("the end of the answer")
 		}
 		if p.ended {
 			return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/jsonscan"
 )
 
 // otherAttempts is how often awsapi sends a call whose answers are broken.
@@ -75,7 +76,7 @@ func TestAnswers(t *testing.T) {
 		{"a control character", with("\"imageTags\":[\"a\n\"]"), broken, image.Image{}},
 		{"not JSON where it is not read", with(`"other":{"a":[1,2,01]}`), broken, image.Image{}},
 		{"a wrong escape", with(`"other":"\x"`), broken, image.Image{}},
-		{"too deep", with(`"other":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth)), broken, image.Image{}},
+		{"too deep", with(`"other":` + strings.Repeat("[", jsonscan.MaxDepth) + strings.Repeat("]", jsonscan.MaxDepth)), broken, image.Image{}},
 		{"a null tag", with(`"imageTags":[null]`), broken, image.Image{}},
 		{"a tag that is a number", with(`"imageTags":[1]`), broken, image.Image{}},
 		{"a time that is a string", with(`"imagePushedAt":"2026-03-01T12:00:00Z"`), broken, image.Image{}},
@@ -229,7 +230,7 @@ func TestPageMemory(t *testing.T) {
 	if len(kept[0]) != 1 || !strings.HasPrefix(kept[0][0], "main-") {
 		t.Errorf("tags: %q", kept[0])
 	}
-	reader.data = append(reader.data[:0], make([]byte, cap(reader.data))...)
+	reader.Data = append(reader.Data[:0], make([]byte, cap(reader.Data))...)
 	if !strings.HasPrefix(kept[pages-1][0], "main-") {
 		t.Errorf("the tag %q is part of what the reader reuses", kept[pages-1][0])
 	}

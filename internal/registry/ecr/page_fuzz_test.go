@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/jsonscan"
 )
 
 // FuzzDecodePage compares pageReader with the SDK, on what data is itself and on
@@ -45,7 +46,7 @@ func pageSeeds() []string {
 	seeds := []string{
 		string(fullPage(2)), `{"imageDetails":[]}`, `{"imageDetails":null}`, `{}`, ` null `, ``, `{`, `[]`, `{"imageDetails":[]}}`, `{"imageDetails":[]} x`,
 		`{"imageDetails":[{}]}`, `{"imageDetails":[null]}`, `{"imageDetails":[],}`, `{"imageDetails":[],"imageDetails":[null]}`,
-		`{"imageDetails":[]` + "\x00}", strings.Repeat(`{"a":[`, 50), `{"a":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + `}`,
+		`{"imageDetails":[]` + "\x00}", strings.Repeat(`{"a":[`, 50), `{"a":` + strings.Repeat("[", jsonscan.MaxDepth) + strings.Repeat("]", jsonscan.MaxDepth) + `}`,
 	}
 	digest := image.DigestOf(nil).String()
 	for _, member := range []string{
