@@ -111,7 +111,7 @@ func (c *tally) String() string {
 // TestEveryCallFailsOnce lets each call of a plan and its apply fail once, in
 // every way. Nothing that must stay is lost, no part of a list is taken for the
 // whole, the exit code is right, and the next run does the rest.
-func TestEveryCallFailsOnce(t *testing.T) {
+func TestEveryCallFailsOnce(t *testing.T) { //nolint:tparallel // the group waits for its parallel subtests
 	t.Parallel()
 	cfg := parse(t)
 	ref := clean(t, cfg)
@@ -142,7 +142,7 @@ func TestEveryCallFailsOnce(t *testing.T) {
 
 // TestEveryCallFailsFromThereOn lets all calls fail from one on. Where that is
 // before the first deletion, nothing goes.
-func TestEveryCallFailsFromThereOn(t *testing.T) {
+func TestEveryCallFailsFromThereOn(t *testing.T) { //nolint:tparallel // the group waits for its parallel subtests
 	t.Parallel()
 	cfg := parse(t)
 	ref := clean(t, cfg)

@@ -58,6 +58,7 @@ func process(t *testing.T, dir, url string, args ...string) (exit int, output st
 // TestProcess makes some of the runs with the real command, over the network
 // and with the real client's patience.
 func TestProcess(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		kind, action string
 		// paged is for a page after the first. nth is 1 while planning and 2 when

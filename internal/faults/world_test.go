@@ -289,6 +289,7 @@ func (w *world) clean(before state) state {
 			delete(s, name)
 		case archived:
 			s[name] = strings.Replace(s[name], "ACTIVE", "ARCHIVED", 1)
+		case stays:
 		}
 	}
 	return s
