@@ -3,6 +3,7 @@
 package faults_test
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -13,14 +14,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/embedded"
 	"github.com/regsweep/regsweep/internal/plan"
 )
 
-var thorough = flag.Bool("faults.all", false, "from every call on, and a second run after every run")
+var thorough = flag.Bool("faults.all", false, "every kind of lasting fault at every call, and a second run after every run")
 
 // reference is the run in which nothing goes wrong.
 type reference struct {
@@ -43,7 +44,7 @@ func clean(t *testing.T, cfg *config.Config) (ref reference) {
 		if out.exit != done || out.err != nil {
 			t.Fatalf("exit code %d, error %v", out.exit, out.err)
 		}
-		if diff := cmp.Diff(w.clean(before), w.now()); diff != "" {
+		if diff := gocmp.Diff(w.clean(before), w.now()); diff != "" {
 			t.Fatalf("after the run (-want +got):\n%s", diff)
 		}
 		ref = reference{wire.calls, map[string]int{}, map[string]int{}}
@@ -124,14 +125,14 @@ func TestEveryCallFailsOnce(t *testing.T) { //nolint:tparallel // the group wait
 					if !k.applies(c) {
 						continue
 					}
-					trial := trial{cfg: cfg, ref: ref, name: k.name + " at " + c.String(), want: wanted(k, c), times: 1}
+					trial := trial{cfg: cfg, ref: ref, name: k.name + " at " + c.String(), want: wanted(k, c), once: true}
 					trial.fault = func(now seen) embedded.Fault {
 						if now.call == c.call {
 							return k.onCall(c)
 						}
 						return embedded.Fault{}
 					}
-					trial.again = i%5 == 0
+					trial.again = i%8 == 0
 					count.add(trial.run(t))
 				}
 			})
@@ -140,13 +141,57 @@ func TestEveryCallFailsOnce(t *testing.T) { //nolint:tparallel // the group wait
 	t.Logf("%d calls, %d kinds of faults: %s", len(ref.calls), len(faultKinds), &count)
 }
 
-// TestEveryCallFailsFromThereOn lets all calls fail from one on. Where that is
-// before the first deletion, nothing goes.
-func TestEveryCallFailsFromThereOn(t *testing.T) { //nolint:tparallel // the group waits for its parallel subtests
+// TestEveryCallFailsEachTime lets each call fail however often it is made, as
+// one that is not allowed does: usage and images are read again before anything
+// is deleted, so that a fault has to last to do harm.
+func TestEveryCallFailsEachTime(t *testing.T) {
 	t.Parallel()
 	cfg := parse(t)
 	ref := clean(t, cfg)
-	step := 9
+	var calls []seen
+	for _, c := range ref.calls {
+		if c.nth == 1 {
+			calls = append(calls, c)
+		}
+	}
+	slices.SortFunc(calls, func(a, b seen) int {
+		return cmp.Or(strings.Compare(a.action, b.action), strings.Compare(a.request, b.request))
+	})
+	count := tally{exit: map[int]int{}}
+	t.Run("fault", func(t *testing.T) {
+		for n, k := range faultKinds {
+			t.Run(k.name, func(t *testing.T) {
+				t.Parallel()
+				for i, c := range calls {
+					// What is final at once fails everywhere, and of the others each at
+					// some of the calls.
+					if !k.applies(c) || k.passes && (i+n)%4 != 0 && !*thorough {
+						continue
+					}
+					k := k
+					k.passes = false
+					trial := trial{cfg: cfg, ref: ref, name: k.name + " each time at " + c.String(), want: wanted(k, c), some: true}
+					trial.fault = func(now seen) embedded.Fault {
+						if now.action == c.action && now.request == c.request {
+							return k.onCall(c)
+						}
+						return embedded.Fault{}
+					}
+					count.add(trial.run(t))
+				}
+			})
+		}
+	})
+	t.Logf("%d calls, %d kinds of faults: %s", len(calls), len(faultKinds), &count)
+}
+
+// TestEveryCallFailsFromThereOn lets all calls fail from one on. Where that is
+// before the first deletion, nothing goes.
+func TestEveryCallFailsFromThereOn(t *testing.T) {
+	t.Parallel()
+	cfg := parse(t)
+	ref := clean(t, cfg)
+	step := 15
 	if *thorough {
 		step = 1
 	}
@@ -182,8 +227,8 @@ type trial struct {
 	name  string
 	fault func(seen) embedded.Fault
 	want  want
-	// times is how often something must go wrong; 0 is any number.
-	times int
+	// once says that a call must go wrong once, and some that any must.
+	once, some bool
 	// again asks for a run without faults after it, which must do the rest. A
 	// run that leaves something to do is always followed by one.
 	again bool
@@ -203,8 +248,8 @@ func (r trial) run(t *testing.T) (exit int) {
 			t.Helper()
 			t.Errorf("%s: %s (exit code %d, error %v)", r.name, fmt.Sprintf(format, args...), out.exit, out.err)
 		}
-		if r.times > 0 && wire.hit != r.times {
-			wrong("%d calls went wrong, want %d", wire.hit, r.times)
+		if r.once && wire.hit != 1 || r.some && wire.hit == 0 {
+			wrong("%d calls went wrong", wire.hit)
 		}
 		check(w, r.ref, before, out, r.want, wrong)
 		if out.exit == done && !r.again && !*thorough {
@@ -214,7 +259,7 @@ func (r trial) run(t *testing.T) (exit int) {
 		if out.exit != done || out.err != nil {
 			wrong("the next run ends with exit code %d, error %v", out.exit, out.err)
 		}
-		if diff := cmp.Diff(w.clean(before), w.now()); diff != "" {
+		if diff := gocmp.Diff(w.clean(before), w.now()); diff != "" {
 			wrong("after the next run (-want +got):\n%s", diff)
 		}
 	})
@@ -231,7 +276,7 @@ func check(w *world, ref reference, before state, out outcome, want want, wrong 
 		wrong("want exit code %d", want.exit)
 	}
 	if out.exit == done && !maps.Equal(after, clean) {
-		wrong("the run says that all is done: %s", cmp.Diff(clean, after))
+		wrong("the run says that all is done: %s", gocmp.Diff(clean, after))
 	}
 	if out.plan != nil {
 		if problems := ref.unlike(out.plan); len(problems) > 0 {
