@@ -56,51 +56,55 @@ func TestPropertyConfirmAll(t *testing.T) {
 	})
 }
 
+// change changes a world, and returns the image that is affected, or "".
+type change struct {
+	name string
+	do   func(t *rapid.T, w *oracle.World, img *oracle.Image) string
+}
+
+// changes are what can happen to a repository meanwhile.
+var changes = []change{
+	{"a tag is gone", func(t *rapid.T, _ *oracle.World, img *oracle.Image) string {
+		if len(img.Tags) == 0 {
+			return ""
+		}
+		n := rapid.IntRange(0, len(img.Tags)-1).Draw(t, "tag")
+		img.Tags = slices.Delete(slices.Clone(img.Tags), n, n+1)
+		return img.Digest
+	}},
+	{"a tag is new", func(t *rapid.T, _ *oracle.World, img *oracle.Image) string {
+		img.Tags = append(slices.Clone(img.Tags), pick(t, "new", "pr-new", "regsweep-condemned-1770000000"))
+		return img.Digest
+	}},
+	{"a referrer is new", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
+		signature := oracle.Image{Digest: digest("new"), Pushed: ago(t)}
+		if rare(t, 2) {
+			signature.Subject = img.Digest
+		} else {
+			signature.Tags = []string{"sha256-" + img.Digest[len("sha256:"):] + ".sig"}
+		}
+		w.Repository.Images = append(w.Repository.Images, signature)
+		return img.Digest
+	}},
+	{"an index of it is new", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
+		w.Repository.Images = append(w.Repository.Images, oracle.Image{
+			Digest: digest("new"), Pushed: ago(t), Index: true, Lists: []oracle.Entry{{Digest: img.Digest, Platform: true}},
+		})
+		return img.Digest
+	}},
+}
+
 // TestPropertyConfirmChanged: what changes between plan and apply stays with
 // its family, and nothing goes that was not planned.
 func TestPropertyConfirmChanged(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		// change changes a world and returns the image that is affected.
-		change func(t *rapid.T, w *oracle.World, img *oracle.Image) string
-	}{
-		{"a tag is gone", func(t *rapid.T, _ *oracle.World, img *oracle.Image) string {
-			if len(img.Tags) == 0 {
-				return ""
-			}
-			n := rapid.IntRange(0, len(img.Tags)-1).Draw(t, "tag")
-			img.Tags = slices.Delete(slices.Clone(img.Tags), n, n+1)
-			return img.Digest
-		}},
-		{"a tag is new", func(t *rapid.T, _ *oracle.World, img *oracle.Image) string {
-			img.Tags = append(slices.Clone(img.Tags), pick(t, "new", "pr-new", "regsweep-condemned-1770000000"))
-			return img.Digest
-		}},
-		{"a referrer is new", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
-			signature := oracle.Image{Digest: digest("new"), Pushed: ago(t)}
-			if rare(t, 2) {
-				signature.Subject = img.Digest
-			} else {
-				signature.Tags = []string{"sha256-" + img.Digest[len("sha256:"):] + ".sig"}
-			}
-			w.Repository.Images = append(w.Repository.Images, signature)
-			return img.Digest
-		}},
-		{"an index of it is new", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
-			w.Repository.Images = append(w.Repository.Images, oracle.Image{
-				Digest: digest("new"), Pushed: ago(t), Index: true, Lists: []oracle.Entry{{Digest: img.Digest, Platform: true}},
-			})
-			return img.Digest
-		}},
-		{"a use is new", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
-			use := oracle.Use{Digest: img.Digest}
-			if len(img.Tags) > 0 && rare(t, 2) {
-				use = oracle.Use{Here: true, Tag: pick(t, img.Tags...)}
-			}
-			w.Uses = append(slices.Clone(w.Uses), use)
-			return img.Digest
-		}},
-	} {
+	for _, tt := range append(slices.Clone(changes), change{"a use is new", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
+		use := oracle.Use{Digest: img.Digest}
+		if len(img.Tags) > 0 && rare(t, 2) {
+			use = oracle.Use{Here: true, Tag: pick(t, img.Tags...)}
+		}
+		w.Uses = append(slices.Clone(w.Uses), use)
+		return img.Digest
+	}}) {
 		t.Run(tt.name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := wanted{noMaxShare: true}.worlds().Draw(t, "world")
@@ -110,7 +114,7 @@ func TestPropertyConfirmChanged(t *testing.T) {
 				p := saved(t, &w.World)
 				planned := going(judgeWorld(t, &w.World))
 				w.Repository.Images = slices.Clone(w.Repository.Images)
-				affected := tt.change(t, &w.World, &w.Repository.Images[rapid.IntRange(0, len(w.Repository.Images)-1).Draw(t, "image")])
+				affected := tt.do(t, &w.World, &w.Repository.Images[rapid.IntRange(0, len(w.Repository.Images)-1).Draw(t, "image")])
 				gone := going(confirmed(t, &w.World, p))
 				for d := range gone {
 					if !planned[d] {

@@ -150,7 +150,8 @@ func (j *Judged) spare(why string, stays func(i int32) bool) {
 // SpareChanged keeps the families that are no longer as they were judged: now is
 // the repository as it is, and gone says which images were deleted meanwhile. A
 // member must have the same tags, and everything that holds it or lives with it
-// must have been condemned with it.
+// must have been condemned with it, but for what it held already then and
+// another root keeps.
 func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 	parents := make([][]int32, len(now.Images))
 	for i := range now.Images {
@@ -162,6 +163,10 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 		i, ok := j.Graph.Find(now.Images[k].Digest)
 		return ok && goes(j.Verdicts[i])
 	}
+	held := func(i, k int32) bool {
+		m, ok := j.Graph.Find(now.Images[k].Digest)
+		return ok && slices.Contains(j.Graph.Members(i), m)
+	}
 	same := func(i int32) bool {
 		k, ok := now.Find(j.Graph.Images[i].Digest)
 		if !ok || gone(i) {
@@ -169,7 +174,7 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 		}
 		return slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&
 			!slices.ContainsFunc(parents[k], func(p int32) bool { return !condemned(p) }) &&
-			!slices.ContainsFunc(now.Members(k), func(m int32) bool { return !condemned(m) })
+			!slices.ContainsFunc(now.Members(k), func(m int32) bool { return !condemned(m) && !held(i, m) })
 	}
 	j.spare("it or its family changed while the plan was applied", func(i int32) bool { return !same(i) })
 }
