@@ -76,6 +76,9 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 		return report, err
 	}
 	report.Held = k.any
+	for _, g := range k.gaps {
+		report.Gaps = append(report.Gaps, g.String())
+	}
 	err = a.applyAll(ctx, p, open, w, report)
 	report.Finish()
 	return report, err

@@ -56,7 +56,7 @@ func (s *sweep) run(ctx context.Context) error {
 	}
 	ready = append(ready, alone...)
 	for len(ready) > 0 {
-		if err := s.recheck(ctx); err != nil {
+		if err := s.next(ctx); err != nil {
 			return err
 		}
 		if ready = slices.DeleteFunc(ready, func(i int32) bool { return !condemned(i) }); len(ready) == 0 {
@@ -79,6 +79,16 @@ func (s *sweep) run(ctx context.Context) error {
 	return s.archive(ctx, archive)
 }
 
+// next says whether the next call may be made. A call that was sent is always
+// waited for, so that the report says what it did; a run that is to end, or that
+// has failed elsewhere, ends before the next.
+func (s *sweep) next(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.recheck(ctx)
+}
+
 // delete deletes one batch and returns the images that are gone.
 func (s *sweep) delete(ctx context.Context, batch []int32) (deleted []int32, err error) {
 	g := s.judged.Graph
@@ -86,7 +96,7 @@ func (s *sweep) delete(ctx context.Context, batch []int32) (deleted []int32, err
 	for n, i := range batch {
 		digests[n] = g.Images[i].Digest
 	}
-	results, err := s.writer.Delete(ctx, g.Repository.Name, digests)
+	results, err := s.writer.Delete(context.WithoutCancel(ctx), g.Repository.Name, digests)
 	if err != nil {
 		if fatal(ctx, err) {
 			return nil, fmt.Errorf("repository %s: %w", g.Repository.Name, err)
@@ -102,6 +112,7 @@ func (s *sweep) delete(ctx context.Context, batch []int32) (deleted []int32, err
 		case err == nil:
 			s.gone[i] = true
 			s.report.Deleted++
+			s.report.Images = append(s.report.Images, plan.Gone{Digest: g.Images[i].Digest, Tags: g.Images[i].Tags, Size: g.Images[i].Size})
 			deleted = append(deleted, i)
 		case errors.As(err, &referenced):
 			// An index that was pushed since the repository was read lists it; it is
@@ -118,13 +129,13 @@ func (s *sweep) delete(ctx context.Context, batch []int32) (deleted []int32, err
 func (s *sweep) archive(ctx context.Context, images []int32) error {
 	g := s.judged.Graph
 	for _, i := range images {
-		if err := s.recheck(ctx); err != nil {
+		if err := s.next(ctx); err != nil {
 			return err
 		}
 		if s.judged.Verdicts[i] != policy.VerdictArchive {
 			continue
 		}
-		err := s.writer.Archive(ctx, g.Repository.Name, g.Images[i].Digest)
+		err := s.writer.Archive(context.WithoutCancel(ctx), g.Repository.Name, g.Images[i].Digest)
 		switch {
 		case err == nil:
 			s.report.Archived++

@@ -53,7 +53,7 @@ or a gap (what is not held was done; over maxDeletes nothing is).`,
 			return err
 		}
 		if !yes && p.Totals.Acts() {
-			if ok, err := r.ask(p); err != nil || !ok {
+			if ok, err := r.ask(cmd.Context(), p); err != nil || !ok {
 				return err
 			}
 		}
@@ -75,6 +75,9 @@ func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bo
 		}
 		if err := r.Check(p); err != nil {
 			return nil, false, err
+		}
+		if err := p.Enforce(r.Policy.Limits(), r.Price); err != nil {
+			return nil, false, usageError("the plan %s: %w", args[0], err)
 		}
 	} else {
 		outcome, err := r.plan(ctx)
@@ -108,15 +111,31 @@ func (r *run) readPlan(ctx context.Context, path string) (*plan.Plan, error) {
 }
 
 // ask asks whether to go on.
-func (r *run) ask(p *plan.Plan) (bool, error) {
+func (r *run) ask(ctx context.Context, p *plan.Plan) (bool, error) {
 	what := fmt.Sprintf("Delete %s", render.Count(p.Totals.Delete, "image"))
 	if p.Totals.Archive > 0 {
 		what += fmt.Sprintf(" and archive %s", render.Number(p.Totals.Archive))
 	}
 	fmt.Fprintf(r.world.Stderr, "%s? Only \"yes\" is taken: ", what)
-	answer, err := bufio.NewReader(r.world.Stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("read the answer: %w", err)
+	type line struct {
+		text string
+		err  error
+	}
+	typed := make(chan line, 1)
+	go func() { // a read of a terminal cannot be ended; the process ends it
+		text, err := bufio.NewReader(r.world.Stdin).ReadString('\n')
+		typed <- line{text, err}
+	}()
+	var answer string
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(r.world.Stderr, "\nNothing was deleted.")
+		return false, ctx.Err()
+	case l := <-typed:
+		if l.err != nil && !errors.Is(l.err, io.EOF) {
+			return false, fmt.Errorf("read the answer: %w", l.err)
+		}
+		answer = l.text
 	}
 	if strings.TrimSpace(answer) != "yes" {
 		fmt.Fprintln(r.world.Stderr, "Nothing was deleted.")
@@ -134,6 +153,8 @@ func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) error {
 		err = showErr
 	}
 	switch {
+	case err != nil && report.Deleted+report.Archived > 0:
+		return &exitError{exitPartial, fmt.Errorf("stopped in mid-apply: %w", err)}
 	case err != nil:
 		return err
 	case report.Failed > 0:

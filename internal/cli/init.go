@@ -73,7 +73,7 @@ func survey(ctx context.Context, w *World) (string, error) {
 		case "snapshot", "command": // need to be told what to read
 			continue
 		}
-		b.WriteString(surveySource(ctx, kind, env))
+		b.WriteString(surveySource(ctx, kind, env, region))
 	}
 	b.WriteString(suggestedRules)
 	return b.String(), nil
@@ -103,13 +103,21 @@ func surveyRegistry(ctx context.Context, w *World, session *awsapi.Session, acco
 // surveySource returns the entry of one kind of source, with what it found. A
 // source that cannot be read is written too: leaving it out would say that
 // nothing is in use there.
-func surveySource(ctx context.Context, kind config.SourceKind, env usage.Env) string {
+func surveySource(ctx context.Context, kind config.SourceKind, env usage.Env, region string) string {
+	// What is found here is pinned, so that another environment cannot hide it.
+	settings := fmt.Sprintf("{regions: [%s]}", region)
 	sources, err := kind.New().Open(kind.Name, env)
 	if err != nil {
 		if kind.Name == "kubernetes" {
 			return fmt.Sprintf("  # - kubernetes: {}   # no cluster in reach: %s\n", comment(err.Error()))
 		}
-		return fmt.Sprintf("  - %s: {}   # cannot be read: %s\n", kind.Name, comment(err.Error()))
+		return fmt.Sprintf("  - %s: %s   # cannot be read: %s\n", kind.Name, settings, comment(err.Error()))
+	}
+	if kind.Name == "kubernetes" {
+		settings = "{}"
+		if _, name, ok := strings.Cut(sources[0].Name(), "/"); ok && name != "in-cluster" {
+			settings = fmt.Sprintf("{contexts: [%q]}", name)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
@@ -117,11 +125,11 @@ func surveySource(ctx context.Context, kind config.SourceKind, env usage.Env) st
 	for _, s := range sources {
 		findings, err := s.Collect(ctx)
 		if err != nil {
-			return fmt.Sprintf("  - %s: {}   # cannot be read now, and holds all deletions until it can or is removed: %s\n", kind.Name, comment(err.Error()))
+			return fmt.Sprintf("  - %s: %s   # cannot be read now, and holds all deletions until it can or is removed: %s\n", kind.Name, settings, comment(err.Error()))
 		}
 		found += len(findings.Observations)
 	}
-	return fmt.Sprintf("  - %s: {}   # %s now\n", kind.Name, render.Count(found, "use"))
+	return fmt.Sprintf("  - %s: %s   # %s now\n", kind.Name, settings, render.Count(found, "use"))
 }
 
 // comment makes text fit into a comment.

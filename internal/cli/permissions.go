@@ -100,12 +100,29 @@ func (w *World) runOf(cfg *config.Config, apply bool) permissions.Run {
 	acts := func(action policy.Action) bool {
 		return apply && slices.ContainsFunc(cfg.Policy.Rules, func(r policy.Rule) bool { return r.Action == action })
 	}
-	return permissions.Run{
+	run := permissions.Run{
 		// In the SDK's order.
 		Region:         cmp.Or(w.getenv("AWS_REGION"), w.getenv("AWS_DEFAULT_REGION")),
 		RepositoryTags: cfg.Compiled.NeedsRepositoryTags(),
 		Delete:         acts(policy.Delete), Archive: acts(policy.Archive),
 	}
+	// Sources without regions read those of the registries and the caller's; a
+	// region that is not known can be any.
+	regions := []string{run.Region}
+	for _, reg := range cfg.Registries {
+		if registry, ok := reg.Config.(permissions.AWS); ok {
+			for _, need := range registry.IAM(run) {
+				if need.Resource.Region != "" {
+					regions = append(regions, need.Resource.Region)
+				}
+			}
+		}
+	}
+	if !slices.Contains(regions, "") && !slices.Contains(regions, "*") {
+		slices.Sort(regions)
+		run.Regions = slices.Compact(regions)
+	}
+	return run
 }
 
 // iamNeeds asks everything that calls AWS for what it needs.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/app"
@@ -93,6 +95,9 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		session = awsapi.NewSession(awsapi.Options{Now: w.Now, Version: Version()})
 	}
 	env := usage.Env{AWS: session, Getenv: w.getenv, Now: w.Now, Dir: cfg.Dir, CacheDir: w.cacheDir()}
+	if env.CacheDir == "" {
+		log.Warn("there is no cache folder (HOME and XDG_CACHE_HOME are not set): a source that suddenly sees nothing is not noticed, and manifests are read again in every run; set atLeast on each source")
+	}
 	store := (*manifests.Store)(nil)
 	if env.CacheDir != "" {
 		store = manifests.Open(env.CacheDir)
@@ -103,7 +108,7 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 	r := &run{world: w, flags: f, config: cfg, env: config.RegistryEnv{AWS: session, Now: w.Now, Manifests: store}}
 	r.App = &app.App{
 		Usage: usage.Options{
-			IgnoreGaps: f.ignoreGaps, CacheDir: env.CacheDir, ConfigID: cfg.Hash(), Now: w.Now,
+			IgnoreGaps: f.ignoreGaps, CacheDir: env.CacheDir, Now: w.Now,
 		},
 		UsageNone: cfg.Usage.None, Policy: cfg.Compiled, ConfigHash: cfg.Hash(), Version: Version(),
 		Price: plan.Price{PerGBMonth: cfg.Price.PerGBMonth, Currency: cfg.Price.Currency},
@@ -120,6 +125,41 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 // openAll opens the usage sources and the readers of the registries.
 func (r *run) openAll(ctx context.Context, env usage.Env) error {
 	f, cfg := r.flags, r.config
+	// All registries are opened, also where the run is about one of them: what is
+	// in use may be in the region of another.
+	var all []registry.Identity
+	for _, reg := range cfg.Registries {
+		reader, err := reg.Config.OpenReader(ctx, reg.Name, r.env)
+		if err != nil {
+			return fmt.Errorf("registry %s: %w", reg.Name, err)
+		}
+		for _, other := range all {
+			if other.Host == reader.Identity().Host {
+				return usageError("registries %s and %s are the same one (%s): every image would be judged twice; remove one",
+					other.Name, reg.Name, other.Host)
+			}
+		}
+		all = append(all, reader.Identity())
+		if f.registry == "" || f.registry == reg.Name {
+			r.Readers = append(r.Readers, reader)
+		}
+	}
+	if len(r.Readers) == 0 {
+		return usageError("--registry %s: the configuration has no registry of this name", f.registry)
+	}
+	// The guard against a source that suddenly sees nothing remembers by registry:
+	// an edited configuration is still about the same images.
+	var hosts []string
+	for _, id := range all {
+		hosts = append(hosts, id.Host)
+		env.Regions = append(env.Regions, id.Region)
+	}
+	r.Usage.ConfigID = strings.Join(hosts, " ")
+	if own, err := env.AWS.Config(ctx, awsapi.Target{}); err == nil {
+		env.Regions = append(env.Regions, own.Region)
+	}
+	slices.Sort(env.Regions)
+	env.Regions = slices.DeleteFunc(slices.Compact(env.Regions), func(region string) bool { return region == "" })
 	for _, s := range cfg.Usage.Sources {
 		sources, err := s.Config.Open(s.Name, env)
 		if err != nil {
@@ -128,25 +168,6 @@ func (r *run) openAll(ctx context.Context, env usage.Env) error {
 		for _, source := range sources {
 			r.Sources = append(r.Sources, usage.Entry{Source: source, Covers: s.Covers, AtLeast: s.AtLeast})
 		}
-	}
-	for _, reg := range cfg.Registries {
-		if f.registry != "" && f.registry != reg.Name {
-			continue
-		}
-		reader, err := reg.Config.OpenReader(ctx, reg.Name, r.env)
-		if err != nil {
-			return fmt.Errorf("registry %s: %w", reg.Name, err)
-		}
-		for _, other := range r.Readers {
-			if other.Identity().Host == reader.Identity().Host {
-				return usageError("registries %s and %s are the same one (%s): every image would be judged twice; remove one",
-					other.Identity().Name, reg.Name, reader.Identity().Host)
-			}
-		}
-		r.Readers = append(r.Readers, reader)
-	}
-	if len(r.Readers) == 0 {
-		return usageError("--registry %s: the configuration has no registry of this name", f.registry)
 	}
 	return nil
 }

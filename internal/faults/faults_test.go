@@ -16,7 +16,6 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/embedded"
 	"github.com/regsweep/regsweep/internal/plan"
 )
@@ -32,15 +31,16 @@ type reference struct {
 }
 
 // clean makes the reference run, and checks that it does what the world says.
-func clean(t *testing.T, cfg *config.Config) (ref reference) {
+func clean(t *testing.T, s setting) (ref reference) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(start))
 		w := newWorld(time.Now)
+		w.server.SetLatency(s.latency)
 		before := w.now()
 		wire := newWire(w.server, nil)
-		out := run(t.Context(), wire, cfg, dir, time.Now)
+		out := run(t.Context(), wire, s, dir)
 		if out.exit != done || out.err != nil {
 			t.Fatalf("exit code %d, error %v", out.exit, out.err)
 		}
@@ -90,14 +90,16 @@ func repositoryOf(name string) string { return name[:strings.LastIndexByte(name,
 
 // tally counts what was seen.
 type tally struct {
-	mu   sync.Mutex
-	exit map[int]int
+	mu      sync.Mutex
+	exit    map[int]int
+	longest time.Duration
 }
 
-func (c *tally) add(exit int) {
+func (c *tally) add(exit int, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.exit[exit]++
+	c.longest = max(c.longest, took)
 }
 
 func (c *tally) String() string {
@@ -105,8 +107,8 @@ func (c *tally) String() string {
 	for _, n := range c.exit {
 		runs += n
 	}
-	return fmt.Sprintf("%d runs, of which %d ended with 0, %d with 1, %d with 3 and %d with 4",
-		runs, c.exit[done], c.exit[failed], c.exit[partial], c.exit[held])
+	return fmt.Sprintf("%d runs, of which %d ended with 0, %d with 1, %d with 3 and %d with 4, the longest after %s",
+		runs, c.exit[done], c.exit[failed], c.exit[partial], c.exit[held], c.longest.Round(time.Second))
 }
 
 // TestEveryCallFailsOnce lets each call of a plan and its apply fail once, in
@@ -114,8 +116,8 @@ func (c *tally) String() string {
 // whole, the exit code is right, and the next run does the rest.
 func TestEveryCallFailsOnce(t *testing.T) { //nolint:tparallel // the group waits for its parallel subtests
 	t.Parallel()
-	cfg := parse(t)
-	ref := clean(t, cfg)
+	set := setting{config: parse(t), recheck: recheck}
+	ref := clean(t, set)
 	count := tally{exit: map[int]int{}}
 	t.Run("fault", func(t *testing.T) {
 		for _, k := range faultKinds {
@@ -125,7 +127,7 @@ func TestEveryCallFailsOnce(t *testing.T) { //nolint:tparallel // the group wait
 					if !k.applies(c) {
 						continue
 					}
-					trial := trial{cfg: cfg, ref: ref, name: k.name + " at " + c.String(), want: wanted(k, c), once: true}
+					trial := trial{setting: set, ref: ref, name: k.name + " at " + c.String(), want: wanted(k, c), once: true}
 					trial.fault = func(now seen) embedded.Fault {
 						if now.call == c.call {
 							return k.onCall(c)
@@ -146,8 +148,8 @@ func TestEveryCallFailsOnce(t *testing.T) { //nolint:tparallel // the group wait
 // is deleted, so that a fault has to last to do harm.
 func TestEveryCallFailsEachTime(t *testing.T) {
 	t.Parallel()
-	cfg := parse(t)
-	ref := clean(t, cfg)
+	set := setting{config: parse(t), recheck: recheck}
+	ref := clean(t, set)
 	var calls []seen
 	for _, c := range ref.calls {
 		if c.nth == 1 {
@@ -170,7 +172,7 @@ func TestEveryCallFailsEachTime(t *testing.T) {
 					}
 					k := k
 					k.passes = false
-					trial := trial{cfg: cfg, ref: ref, name: k.name + " each time at " + c.String(), want: wanted(k, c), some: true}
+					trial := trial{setting: set, ref: ref, name: k.name + " each time at " + c.String(), want: wanted(k, c), some: true}
 					trial.fault = func(now seen) embedded.Fault {
 						if now.action == c.action && now.request == c.request {
 							return k.onCall(c)
@@ -185,12 +187,51 @@ func TestEveryCallFailsEachTime(t *testing.T) {
 	t.Logf("%d calls, %d kinds of faults: %s", len(calls), len(faultKinds), &count)
 }
 
+// TestEveryRecheckFails lets an apply take so long that usage and images are read
+// again between its deletions, and lets each call of these readings fail once.
+func TestEveryRecheckFails(t *testing.T) {
+	t.Parallel()
+	set := setting{config: parse(t), latency: 12 * time.Second, recheck: 200 * time.Second}
+	ref := clean(t, set)
+	var calls []seen
+	for _, c := range ref.calls {
+		if c.nth > 2 { // once for the plan and once for the apply
+			calls = append(calls, c)
+		}
+	}
+	if len(calls) == 0 {
+		t.Fatal("nothing is read again")
+	}
+	count := tally{exit: map[int]int{}}
+	t.Run("fault", func(t *testing.T) {
+		for n, k := range faultKinds {
+			t.Run(k.name, func(t *testing.T) {
+				t.Parallel()
+				for i, c := range calls {
+					if !k.applies(c) || k.passes && (i+n)%8 != 0 && !*thorough {
+						continue
+					}
+					trial := trial{setting: set, ref: ref, name: k.name + " at " + c.String(), want: rechecked(k, c)}
+					trial.fault = func(now seen) embedded.Fault {
+						if now.call == c.call {
+							return k.onCall(c)
+						}
+						return embedded.Fault{}
+					}
+					count.add(trial.run(t))
+				}
+			})
+		}
+	})
+	t.Logf("%d of %d calls, %d kinds of faults: %s", len(calls), len(ref.calls), len(faultKinds), &count)
+}
+
 // TestEveryCallFailsFromThereOn lets all calls fail from one on. Where that is
 // before the first deletion, nothing goes.
 func TestEveryCallFailsFromThereOn(t *testing.T) {
 	t.Parallel()
-	cfg := parse(t)
-	ref := clean(t, cfg)
+	set := setting{config: parse(t), recheck: recheck}
+	ref := clean(t, set)
 	step := 15
 	if *thorough {
 		step = 1
@@ -201,7 +242,7 @@ func TestEveryCallFailsFromThereOn(t *testing.T) {
 			t.Run(k.name, func(t *testing.T) {
 				t.Parallel()
 				for first := 1 + n%step; first <= len(ref.calls); first += step {
-					trial := trial{cfg: cfg, ref: ref, name: fmt.Sprintf("%s from call %d on", k.name, first), want: want{exit: unknown, extent: between}}
+					trial := trial{setting: set, ref: ref, name: fmt.Sprintf("%s from call %d on", k.name, first), want: want{exit: unknown, extent: between}}
 					trial.fault = func(now seen) embedded.Fault {
 						if now.number >= first && k.applies(now) {
 							return k.onCall(now)
@@ -222,7 +263,7 @@ func TestEveryCallFailsFromThereOn(t *testing.T) {
 
 // trial is one run in which something goes wrong, and what is known of it.
 type trial struct {
-	cfg   *config.Config
+	setting
 	ref   reference
 	name  string
 	fault func(seen) embedded.Fault
@@ -234,16 +275,18 @@ type trial struct {
 	again bool
 }
 
-// run makes the run and returns its exit code.
-func (r trial) run(t *testing.T) (exit int) {
+// run makes the run and returns its exit code, and how long it took on the clock
+// of its bubble.
+func (r trial) run(t *testing.T) (exit int, took time.Duration) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(start))
 		w := newWorld(time.Now)
 		before := w.now()
+		w.server.SetLatency(r.latency)
 		wire := newWire(w.server, r.fault)
-		out := run(t.Context(), wire, r.cfg, dir, time.Now)
-		exit = out.exit
+		out := run(t.Context(), wire, r.setting, dir)
+		exit, took = out.exit, time.Since(start)
 		wrong := func(format string, args ...any) {
 			t.Helper()
 			t.Errorf("%s: %s (exit code %d, error %v)", r.name, fmt.Sprintf(format, args...), out.exit, out.err)
@@ -251,11 +294,15 @@ func (r trial) run(t *testing.T) (exit int) {
 		if r.once && wire.hit != 1 || r.some && wire.hit == 0 {
 			wrong("%d calls went wrong", wire.hit)
 		}
-		check(w, r.ref, before, out, r.want, wrong)
+		want := r.want
+		if wire.hit == 0 {
+			want = all
+		}
+		check(w, r.ref, before, out, want, wrong)
 		if out.exit == done && !r.again && !*thorough {
 			return
 		}
-		out = run(t.Context(), newWire(w.server, nil), r.cfg, dir, time.Now)
+		out = run(t.Context(), newWire(w.server, nil), r.setting, dir)
 		if out.exit != done || out.err != nil {
 			wrong("the next run ends with exit code %d, error %v", out.exit, out.err)
 		}
@@ -263,7 +310,7 @@ func (r trial) run(t *testing.T) (exit int) {
 			wrong("after the next run (-want +got):\n%s", diff)
 		}
 	})
-	return exit
+	return exit, took
 }
 
 // check compares what came of a run with what must.
@@ -281,6 +328,18 @@ func check(w *world, ref reference, before state, out outcome, want want, wrong 
 	if out.plan != nil {
 		if problems := ref.unlike(out.plan); len(problems) > 0 {
 			wrong("the plan: %v", problems)
+		}
+	}
+	if out.report != nil {
+		changed := 0
+		for name, was := range before {
+			if after[name] != was {
+				changed++
+			}
+		}
+		said, open := out.report.Deleted+out.report.Archived, out.report.Failed
+		if said > changed || out.err == nil && said+open < changed {
+			wrong("the report says %d done and %d failed, and %d are gone or archived", said, open, changed)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {

@@ -44,10 +44,23 @@ type outcome struct {
 	report *plan.Report
 }
 
-// run is regsweep apply --yes. It opens what the configuration names as the
-// command does, but calls AWS over the wire.
-func run(ctx context.Context, w *wire, cfg *config.Config, cacheDir string, now func() time.Time) outcome {
+// setting is what runs have in common.
+type setting struct {
+	config *config.Config
+	// latency is how long each call takes.
+	latency time.Duration
+	// recheck is how old what is known of the usage may get during an apply.
+	recheck time.Duration
+}
+
+// recheck is that of the command.
+const recheck = 5 * time.Minute
+
+// run is regsweep apply --yes, on the clock of a bubble. It opens what the
+// configuration names as the command does, but calls AWS over the wire.
+func run(ctx context.Context, w *wire, s setting, cacheDir string) outcome {
 	w.enter(opening)
+	cfg, now := s.config, time.Now
 	session := awsapi.NewSession(awsapi.Options{
 		Region: "eu-west-1", Now: now, Version: "test", Endpoint: "http://aws.example.com",
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
@@ -58,7 +71,7 @@ func run(ctx context.Context, w *wire, cfg *config.Config, cacheDir string, now 
 		Usage:      usage.Options{CacheDir: cacheDir, ConfigID: cfg.Hash(), Now: now},
 		Policy:     cfg.Compiled,
 		ConfigHash: cfg.Hash(), Version: "test",
-		Judge: now, Now: now, Recheck: 5 * time.Minute,
+		Judge: now, Now: now, Recheck: s.recheck,
 		Store: planfile.NewStore(), Progress: &app.Progress{}, Log: slog.New(slog.DiscardHandler),
 	}
 	var out outcome

@@ -81,6 +81,19 @@ func wanted(k kind, c seen) want {
 	return ended
 }
 
+// rechecked returns what must come of a fault of one call of a reading between
+// deletions. What was done until then stays done.
+func rechecked(k kind, c seen) want {
+	w := wanted(k, c)
+	if strings.HasPrefix(c.action, "apprunner:") && w.exit == held {
+		w.exit = unknown // of what it covers all may be done by then
+	}
+	if w.extent == untouched {
+		w.extent = between
+	}
+	return w
+}
+
 var (
 	named = regexp.MustCompile(`"repositoryName":"([^"]+)"`)
 	byARN = regexp.MustCompile(`:repository/([^"]+)"`)

@@ -18,6 +18,9 @@ type Run struct {
 	// Region is where calls go for which the configuration names no region; ""
 	// is not known.
 	Region string
+	// Regions are those that a source reads for which the configuration names
+	// none; empty means Region alone.
+	Regions []string
 	// RepositoryTags says that rules read the resource tags of repositories.
 	RepositoryTags bool
 	// Delete and Archive say that images are deleted, and moved to the archive

@@ -75,7 +75,7 @@ func (reg *Registry) checkOnce() error {
 	slices.SortStableFunc(reg.Repositories, func(a, b Repository) int { return cmp.Compare(a.Name, b.Name) })
 	for i := 1; i < len(reg.Repositories); i++ {
 		if a := reg.Repositories[i].Name; a == reg.Repositories[i-1].Name {
-			return &MergeError{fmt.Sprintf("the plans cannot be joined: repository %s of %s is in two of them", a, reg.Name)}
+			return &MergeError{fmt.Sprintf("repository %s of %s is in two of the plans, or twice in one", a, reg.Name)}
 		}
 	}
 	return nil

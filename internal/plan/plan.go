@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -215,4 +216,36 @@ func (p *Plan) HasGaps() bool {
 		slices.ContainsFunc(p.Registries, func(reg Registry) bool {
 			return slices.ContainsFunc(reg.Repositories, func(r Repository) bool { return r.Gap != "" })
 		})
+}
+
+// CheckTotals reports whether the totals of a repository say of the images that
+// go or are held what the list of them says. A plan of which somebody changed
+// one and not the other is not to be believed.
+func CheckTotals(t Totals, images []Image) error {
+	var listed Totals
+	seen := make(map[image.Digest]bool, len(images))
+	for i := range images {
+		listed.count(images[i].Verdict, 1)
+		if seen[images[i].Digest] {
+			return fmt.Errorf("image %s is listed twice", images[i].Digest)
+		}
+		seen[images[i].Digest] = true
+	}
+	if listed.Delete != t.Delete || listed.Archive != t.Archive || listed.Held != t.Held {
+		return fmt.Errorf("its totals (%d to delete, %d to archive, %d held) are not those of its images (%d, %d, %d)",
+			t.Delete, t.Archive, t.Held, listed.Delete, listed.Archive, listed.Held)
+	}
+	return nil
+}
+
+// Enforce applies the limits to a plan that was read, and sums it up anew: what
+// a file says of itself is not taken for granted. A repository that is in it
+// twice is a *MergeError.
+func (p *Plan) Enforce(limits policy.Limits, price Price) error {
+	for i := range p.Registries {
+		if err := p.Registries[i].checkOnce(); err != nil {
+			return err
+		}
+	}
+	return p.finish(limits, price, true)
 }

@@ -20,6 +20,8 @@ type Report struct {
 
 	// Held says that something of the plan is held by now, by a gap or a limit.
 	Held bool `json:"held"`
+	// Gaps are the usage sources that could not be read for the deletion.
+	Gaps []string `json:"gaps,omitempty"`
 }
 
 // ReportSchema names the format of a report.
@@ -35,6 +37,8 @@ type RepositoryReport struct {
 	// what is in use is no longer as it was planned.
 	Changed  int       `json:"changed"`
 	Failures []Failure `json:"failures,omitempty"`
+	// Images are those that were deleted, in the order of their deletion.
+	Images []Gone `json:"images,omitempty"`
 	// Gap says why the repository could not be read again; nothing was done then.
 	Gap string `json:"gap,omitempty"`
 
@@ -42,6 +46,13 @@ type RepositoryReport struct {
 	Held             bool  `json:"held"`
 	BytesFreed       int64 `json:"bytesFreed"`
 	BytesFreedAtMost int64 `json:"bytesFreedAtMost"`
+}
+
+// Gone is one image that was deleted.
+type Gone struct {
+	Digest image.Digest `json:"digest"`
+	Tags   []string     `json:"tags"`
+	Size   int64        `json:"size"`
 }
 
 // Failure is one image that should have gone and is still there.

@@ -159,6 +159,9 @@ func (d decoder) repository(store *Store) (plan.Repository, error) {
 	if err := d.Decode(&r); err != nil {
 		return plan.Repository{}, err
 	}
+	if err := plan.CheckTotals(r.Totals, r.Images); err != nil {
+		return plan.Repository{}, fmt.Errorf("repository %s: %w", r.Name, err)
+	}
 	images, err := store.Put(r.Images)
 	return plan.NewRepository(r.Name, r.Totals, r.Gap, images), err
 }

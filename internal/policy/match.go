@@ -86,8 +86,9 @@ func compileGlob(pattern string, path bool) (matcher, error) {
 // Repositories selects repositories by globs.
 type Repositories struct{ include, exclude []matcher }
 
-// Unmatched returns warnings for the repository globs of the policy that match
-// none of the names: a mistyped exclusion protects nothing.
+// Unmatched returns warnings for what is legal and seldom meant: repository globs
+// that match none of the names (a mistyped exclusion protects nothing), and rules
+// that keep nothing.
 func (p *Policy) Unmatched(names []string) (warnings []string) {
 	check := func(path string, globs []string) {
 		for i, glob := range globs {
@@ -102,6 +103,9 @@ func (p *Policy) Unmatched(names []string) (warnings []string) {
 	}
 	for i := range p.rules {
 		check(p.rules[i].path, p.rules[i].Repositories)
+		if len(p.rules[i].keeps) == 0 {
+			warnings = append(warnings, fmt.Sprintf("%s (%s) has no keep: whatever it governs goes, however young; a dash too many before keep: makes such a rule", p.rules[i].path, p.rules[i].Name))
+		}
 	}
 	return warnings
 }

@@ -135,6 +135,8 @@ func TestUnmatched(t *testing.T) {
 	want := []string{
 		`protect[0].repositories[1]: "bsae/**" matches no repository`,
 		`rules[0].repositories[1]: "!apps/legcay" matches no repository`,
+		"rules[0] (rule 1) has no keep: whatever it governs goes, however young; a dash too many before keep: makes such a rule",
+		"rules[1] (rule 2) has no keep: whatever it governs goes, however young; a dash too many before keep: makes such a rule",
 	}
 	if diff := cmp.Diff(want, p.Unmatched([]string{"apps/web", "apps/legacy", "base/go"})); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)

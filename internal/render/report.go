@@ -18,6 +18,9 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	if len(rows) > 0 {
 		p.table("  ", []string{"REPOSITORY", "DELETED", "ARCHIVED", "CHANGED", "FAILED", "FREED", ""}, rows, 1, 2, 3, 4)
 	}
+	for _, g := range r.Gaps {
+		p.line("%s %s", p.style("gap:", amber), clean(g))
+	}
 	for _, repo := range r.Repositories {
 		for _, f := range repo.Failures {
 			p.line("%s %s/%s %s: %s", p.style("not deleted:", red), repo.Registry, repo.Name, f.Digest, clean(f.Detail))
@@ -31,7 +34,7 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 		s += fmt.Sprintf("; archived %s", Number(r.Archived))
 	}
 	if r.Changed > 0 {
-		s += fmt.Sprintf("; left %s that changed since the plan", Number(r.Changed))
+		s += fmt.Sprintf("; left %s that changed, came into use or are held since the plan", Number(r.Changed))
 	}
 	if r.Failed > 0 {
 		s += fmt.Sprintf("; %s failed", Number(r.Failed))

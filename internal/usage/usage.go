@@ -58,6 +58,10 @@ type Config interface {
 type Env struct {
 	// AWS gives SDK configurations; see awsapi.
 	AWS *awsapi.Session
+	// Regions are the AWS regions that a source reads where the configuration
+	// names none: those of the registries and of the environment. With the
+	// environment's alone, another setting there would hide what runs.
+	Regions []string
 	// Getenv reads the environment.
 	Getenv func(string) string
 	// Now is the clock.

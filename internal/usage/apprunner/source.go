@@ -32,7 +32,7 @@ type Config struct {
 
 // Open makes one source for each region. It makes no call.
 func (c Config) Open(name string, env usage.Env) ([]usage.Source, error) {
-	return awsusage.PerRegion(name, c.Regions, c.AssumeRole, func(name string, target awsapi.Target) usage.Source {
+	return awsusage.PerRegion(env, name, c.Regions, c.AssumeRole, func(name string, target awsapi.Target) usage.Source {
 		return &source{name: name, target: target, env: env}
 	})
 }

@@ -16,6 +16,9 @@ type Grant struct {
 // grants of a service in each of the regions, as the role. The resources are
 // those of the role's account.
 func Needs(run permissions.Run, service string, regions []string, assumeRole string, grants []Grant) []permissions.Need {
+	if len(regions) == 0 { // as PerRegion has it
+		regions = run.Regions
+	}
 	if len(regions) == 0 {
 		regions = []string{run.Region}
 	}

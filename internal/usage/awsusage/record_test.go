@@ -108,7 +108,7 @@ func TestPerRegion(t *testing.T) {
 		{name: "twice", regions: []string{"eu-west-1", "eu-west-1"}, err: "regions: eu-west-1 is named twice"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			sources, err := PerRegion("ecs", test.regions, "role", func(name string, target awsapi.Target) usage.Source {
+			sources, err := PerRegion(usage.Env{}, "ecs", test.regions, "role", func(name string, target awsapi.Target) usage.Source {
 				return fakeSource{name: name, target: target}
 			})
 			if test.err != "" {
@@ -128,5 +128,21 @@ func TestPerRegion(t *testing.T) {
 				t.Errorf("sources (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Without regions of its own a source reads those of the registries too.
+func TestPerRegionDefaults(t *testing.T) {
+	var got []string
+	env := usage.Env{Regions: []string{"eu-west-1", "us-east-1"}}
+	sources, err := PerRegion(env, "ecs", nil, "", func(name string, target awsapi.Target) usage.Source {
+		got = append(got, name+" "+target.Region)
+		return nil
+	})
+	if err != nil || len(sources) != 2 {
+		t.Fatalf("%d sources, error %v", len(sources), err)
+	}
+	if diff := cmp.Diff([]string{"ecs/eu-west-1 eu-west-1", "ecs/us-east-1 us-east-1"}, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -9,10 +9,13 @@ import (
 )
 
 // PerRegion makes the sources of one entry of the configuration. Without
-// regions that is one source of the session's own region; with one region it
-// is called name too; with several they are called name/region. It returns an
-// error for a region that is empty or is named twice.
-func PerRegion(name string, regions []string, assumeRole string, open func(name string, target awsapi.Target) usage.Source) ([]usage.Source, error) {
+// regions those of env count, and without those the session's own; with one
+// region the source is called name too; with several they are called
+// name/region. It returns an error for a region that is empty or is named twice.
+func PerRegion(env usage.Env, name string, regions []string, assumeRole string, open func(name string, target awsapi.Target) usage.Source) ([]usage.Source, error) {
+	if len(regions) == 0 {
+		regions = env.Regions
+	}
 	if len(regions) == 0 {
 		regions = []string{""}
 	} else if slices.Contains(regions, "") {

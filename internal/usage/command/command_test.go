@@ -76,7 +76,6 @@ func TestLines(t *testing.T) {
 		"\n   \t\n" +
 		"  images.example.com/api  # the old one\n" +
 		"\t# nothing\n" +
-		"images.example.com/a#b\n" +
 		"nginx"
 	path := filepath.Join(t.TempDir(), "list")
 	if err := os.WriteFile(path, []byte(output), 0o600); err != nil {
@@ -86,9 +85,31 @@ func TestLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := declared("cat", "images.example.com/web:1", "images.example.com/api", "images.example.com/a#b", "nginx")
+	want := declared("cat", "images.example.com/web:1", "images.example.com/api", "nginx")
 	if diff := cmp.Diff(want, got.Observations); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What is no list of references names images that would be missed.
+func TestOutputThatIsNoList(t *testing.T) {
+	for name, output := range map[string]string{
+		"a JSON array":            `["images.example.com/web:1"]`,
+		"quoted":                  `"images.example.com/web:1"`,
+		"a YAML list":             "- images.example.com/web:1",
+		"two on a line":           "images.example.com/web:1 images.example.com/api:1",
+		"a name before":           "web\timages.example.com/web:1",
+		"a URL":                   "https://images.example.com/web:1",
+		"an error of the program": "Unable to connect to the server",
+		"a digest that was cut":   "images.example.com/web@sha256:0123456789ab",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := open(t, Config{Run: []string{"printf", "%s\n", output}}, "").Collect(t.Context())
+			var failed *Error
+			if !errors.As(err, &failed) {
+				t.Errorf("error = %v, want an *Error", err)
+			}
+		})
 	}
 }
 
@@ -109,8 +130,8 @@ func TestRunsInTheFolderOfTheConfigurationWithoutAShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := open(t, Config{Run: []string{"./in-use.sh", "$HOME;id", "*"}}, dir).Collect(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	if err == nil || !strings.Contains(err.Error(), `line 2 of its output: "$HOME;id"`) {
+		t.Errorf("error = %v, want one of line 2, which is no reference", err)
 	}
 	if diff := cmp.Diff(declared("in-use.sh", "nginx:1", "$HOME;id", "*"), got.Observations); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -70,7 +70,8 @@ func (s *source) Collect(ctx context.Context) (usage.Findings, error) {
 	output, err := s.output(ctx)
 	output = bytes.TrimPrefix(output, []byte("\ufeff"))
 	if !usage.IsJSON(output) {
-		return s.lines(output, err == nil), err
+		findings, lineErr := s.lines(output, err == nil)
+		return findings, errors.Join(err, lineErr)
 	}
 	snapshot, readErr := usage.Decode(bytes.NewReader(output))
 	if readErr != nil {
@@ -89,19 +90,25 @@ func (s *source) Collect(ctx context.Context) (usage.Findings, error) {
 
 // lines reads a list of references. The holder is the program, and not the
 // number of the line, which changes from run to run. complete says whether the
-// last line may lack its end.
-func (s *source) lines(output []byte, complete bool) usage.Findings {
-	var f usage.Findings
+// last line may lack its end. A line that is no reference is an error: the
+// command prints something else than this source reads, so that what it meant
+// would be missed.
+func (s *source) lines(output []byte, complete bool) (f usage.Findings, err error) {
+	number := 0
 	holder := filepath.Base(s.run[0])
 	for line := range strings.Lines(string(output)) {
 		if !complete && !strings.HasSuffix(line, "\n") {
 			break
 		}
+		number++
 		if reference := strings.TrimSpace(cutComment(line)); reference != "" {
+			if _, parseErr := image.ParseReference(reference); parseErr != nil && err == nil {
+				err = &Error{Program: s.run[0], Err: fmt.Errorf("line %d of its output: %w", number, parseErr)}
+			}
 			f.Observations = append(f.Observations, usage.Observation{Holder: holder, State: image.Declared, Asked: reference})
 		}
 	}
-	return f
+	return f, err
 }
 
 // cutComment removes a comment, which starts with a "#" at the beginning of the

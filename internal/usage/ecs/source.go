@@ -41,7 +41,7 @@ func (c Config) Open(name string, env usage.Env) ([]usage.Source, error) {
 	if revisions == 0 {
 		revisions = DefaultRevisions
 	}
-	return awsusage.PerRegion(name, c.Regions, c.AssumeRole, func(name string, target awsapi.Target) usage.Source {
+	return awsusage.PerRegion(env, name, c.Regions, c.AssumeRole, func(name string, target awsapi.Target) usage.Source {
 		return &source{name: name, target: target, revisions: revisions, env: env}
 	})
 }

@@ -35,7 +35,7 @@ func (c Config) Open(name string, env usage.Env) ([]usage.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return awsusage.PerRegion(name, c.Regions, c.AssumeRole, func(name string, target awsapi.Target) usage.Source {
+	return awsusage.PerRegion(env, name, c.Regions, c.AssumeRole, func(name string, target awsapi.Target) usage.Source {
 		return &source{name: name, target: target, newest: newest, env: env}
 	})
 }
