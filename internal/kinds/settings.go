@@ -47,7 +47,7 @@ func role(what string) config.Setting {
 func awsSettings() settings {
 	return settings{
 		"regions": {
-			Doc:     "Regions to read; each is a source of its own where there are several. Default: the region of the environment or profile.",
+			Doc:     "Regions to read; each is a source of its own where there are several. Default: those of the registries, and that of the environment or profile.",
 			Pattern: regionPattern, Want: "a region such as eu-west-1",
 			Unique: true,
 		},
