@@ -260,6 +260,13 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	if errors.As(err, &gap) {
 		r.Gap, r.Held, err = gap.Error(), true, nil
 	}
+	if len(s.deleted) > 0 {
+		document, storeErr := a.Store.PutJSON(s.deleted)
+		if storeErr != nil {
+			return errors.Join(err, storeErr)
+		}
+		r.Images = document
+	}
 	// What is neither gone nor failed is left: it, its family or what is in use is
 	// not as it was planned.
 	r.Changed = total - r.Deleted - r.Archived - len(r.Failures)

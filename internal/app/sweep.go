@@ -21,6 +21,8 @@ type sweep struct {
 	// recheck is called before each call that changes something. It may spare
 	// images that came into use, and an error ends the sweep.
 	recheck func(context.Context) error
+	// deleted lists what was deleted, in order.
+	deleted []plan.Gone
 	// gone has, by image, whether it was deleted.
 	gone []bool
 }
@@ -112,7 +114,7 @@ func (s *sweep) delete(ctx context.Context, batch []int32) (deleted []int32, err
 		case err == nil:
 			s.gone[i] = true
 			s.report.Deleted++
-			s.report.Images = append(s.report.Images, plan.Gone{Digest: g.Images[i].Digest, Tags: g.Images[i].Tags, Size: g.Images[i].Size})
+			s.deleted = append(s.deleted, plan.Gone{Digest: g.Images[i].Digest, Tags: g.Images[i].Tags, Size: g.Images[i].Size})
 			deleted = append(deleted, i)
 		case errors.As(err, &referenced):
 			// An index that was pushed since the repository was read lists it; it is

@@ -167,7 +167,7 @@ func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) error {
 
 func (r *run) report(report *plan.Report) error {
 	if r.flags.output == "json" {
-		return render.JSON(r.world.Stdout, report)
+		return render.ReportJSON(r.world.Stdout, report)
 	}
 	return render.Report(r.world.Stdout, report, render.Options{Color: r.world.StdoutTerminal && r.world.getenv("NO_COLOR") == ""})
 }

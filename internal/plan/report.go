@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 
 	"github.com/regsweep/regsweep/internal/image"
@@ -37,8 +38,9 @@ type RepositoryReport struct {
 	// what is in use is no longer as it was planned.
 	Changed  int       `json:"changed"`
 	Failures []Failure `json:"failures,omitempty"`
-	// Images are those that were deleted, in the order of their deletion.
-	Images []Gone `json:"images,omitempty"`
+	// Images are those that were deleted, in the order of their deletion: a list
+	// of Gone, kept elsewhere until it is written.
+	Images json.Marshaler `json:"images,omitempty"`
 	// Gap says why the repository could not be read again; nothing was done then.
 	Gap string `json:"gap,omitempty"`
 

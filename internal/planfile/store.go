@@ -53,15 +53,40 @@ func (s *Store) Put(list []plan.Image) (plan.Images, error) {
 	if len(list) == 0 {
 		return plan.List(nil), nil
 	}
-	b := appendImages(make([]byte, 0, 512*len(list)), list)
+	return s.put(appendImages(make([]byte, 0, 512*len(list)), list))
+}
+
+func (s *Store) put(b []byte) (stored, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.end
 	if err := s.write(b); err != nil {
-		return nil, &storeError{err}
+		return stored{}, &storeError{err}
 	}
 	s.end += int64(len(b))
 	return stored{s, at, len(b)}, nil
+}
+
+// Document is a JSON value in a store.
+type Document struct{ at stored }
+
+// PutJSON stores any value as JSON.
+func (s *Store) PutJSON(v any) (Document, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return Document{}, &storeError{err}
+	}
+	at, err := s.put(b)
+	return Document{at}, err
+}
+
+// MarshalJSON implements json.Marshaler.
+func (d Document) MarshalJSON() ([]byte, error) {
+	b := make([]byte, d.at.n)
+	if err := d.at.store.read(b, d.at.at); err != nil {
+		return nil, &storeError{err}
+	}
+	return b, nil
 }
 
 func (s *Store) write(b []byte) error {
