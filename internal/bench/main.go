@@ -235,7 +235,7 @@ func (w world) fill() *embedded.Server {
 	for r := range w.repositories {
 		repo := region.MustCreateRepository(fmt.Sprintf("team%02d/app%05d", r%40, r), embedded.RepositoryOptions{})
 		for i := 0; i < w.images; i += 5 {
-			at := now.Add(-time.Duration(i) * 90 * day / time.Duration(w.images))
+			at := now.Add(-time.Duration(float64(90*day) * float64(i) / float64(w.images)))
 			push := func(m embedded.Manifest, tags ...string) embedded.Descriptor {
 				repo.MustPush(embedded.Push{Manifest: m.Bytes(), Tags: tags, At: at})
 				return m.Descriptor()
