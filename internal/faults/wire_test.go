@@ -149,7 +149,7 @@ func (w *wire) see(action, request string, paged bool) embedded.Fault {
 var (
 	pageSize = regexp.MustCompile(`"(maxResults|MaxResults|ResourcesPerPage)":\d+`)
 	sizes    = map[string]string{
-		"DescribeImages": "8", "DescribeRepositories": "3", "ListServices": "2", "ListTaskDefinitions": "2",
+		"DescribeImages": "11", "DescribeRepositories": "3", "GetResources": "2", "ListTaskDefinitions": "2",
 	}
 )
 
@@ -165,7 +165,7 @@ func small(r *http.Request) (request string, paged bool, err error) {
 	target := r.Header.Get("X-Amz-Target")
 	_, operation, _ := strings.Cut(target, ".")
 	size := sizes[operation]
-	if size == "" || strings.HasPrefix(target, "AppRunner") {
+	if size == "" {
 		size = "1"
 	}
 	body = pageSize.ReplaceAll(body, []byte(`"$1":`+size))

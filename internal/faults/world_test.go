@@ -152,18 +152,14 @@ func (w *world) apps() {
 	w.image(web, "pinned", 150, stays, "pr-1")
 	service(front, "web", ecs.RegisterTaskDefinition("web", w.uri(web)+":pr-1"), 1)
 	w.image(web, "moved", 100, stays, "pr-1")
-	// A service can be rolled back to what it was deployed from.
+	// A service without tasks can be rolled back to what it was deployed from, by
+	// a task definition that is INACTIVE since.
 	w.image(web, "before", 140, stays, "pr-2")
 	w.image(web, "after", 130, stays, "pr-3")
 	before := ecs.RegisterTaskDefinition("shop", w.uri(web)+":pr-2")
 	shop := service(front, "shop", before, 0)
 	must(shop.Deploy(ecs.RegisterTaskDefinition("shop", w.uri(web)+":pr-3"), embedded.DeploymentSuccessful))
 	must(ecs.DeregisterTaskDefinition(before))
-	// A service of no tasks, whose task definition is INACTIVE.
-	w.image(api, "inactive", 150, stays, "pr-1")
-	retired := ecs.RegisterTaskDefinition("api", w.uri(api)+":pr-1")
-	service(front, "api", retired, 0)
-	must(ecs.DeregisterTaskDefinition(retired))
 	// A task of no service, and a task definition that anyone may start.
 	w.image(api, "task", 120, stays, "pr-2")
 	embedded.Must(back.RunTask(ecs.RegisterTaskDefinition("once", w.uri(api)+":pr-2")))
@@ -213,8 +209,6 @@ func (w *world) jobs() {
 	w.image(fn, "third", 90, stays, "three")
 	must(f.UpdateCode(w.uri(fn) + ":three"))
 	must(f.PutAlias("live", f.Publish(), map[string]float64{first: 0.05}))
-	w.image(fn, "latest-only", 80, stays, "four")
-	embedded.Must(lambda.CreateFunction("thumbnail", w.uri(fn)+":four"))
 	w.image(fn, "unused", 70, goes, "five")
 	w.image(fn, "new", 10, stays, "six")
 
@@ -230,6 +224,9 @@ func (w *world) jobs() {
 // others fills what App Runner and another account use, and what is archived.
 func (w *world) others() {
 	const site, cold = "sites/landing", "cold/store"
+	for _, tagged := range []string{site, cold} {
+		w.region.MustCreateRepository(tagged, embedded.RepositoryOptions{Tags: map[string]string{"team": "y"}})
+	}
 	runner := w.region.AppRunner()
 	w.image(site, "live", 150, stays, "pr-7")
 	embedded.Must(runner.CreateService("landing", w.uri(site)+":pr-7"))
@@ -239,15 +236,14 @@ func (w *world) others() {
 	w.image(site, "site-newest", 40, stays, "pr-9")
 	w.image(site, "site-other", 300, stays, "kept-by-no-rule")
 
-	w.image(cold, "cold0", 90, archived, "v1")
-	w.image(cold, "cold1", 80, archived, "v2")
-	w.image(cold, "cold-used", 70, stays, "v3")
-	w.image(cold, "warm", 5, stays, "v4")
+	w.image(cold, "cold", 90, archived, "v1")
+	w.image(cold, "cold-used", 70, stays, "v2")
+	w.image(cold, "warm", 5, stays, "v3")
 
 	var uses []string
 	for _, reference := range []string{
 		w.uri("apps/web") + "@" + w.digest("used-arm64"),
-		w.uri(cold) + ":v3",
+		w.uri(cold) + ":v2",
 		"444455556666.dkr.ecr.us-east-1.amazonaws.com/team/mirrored@" + w.digest("mirrored"),
 	} {
 		uses = append(uses, fmt.Sprintf(`{"source": "kubernetes", "state": "running", "reference": %q, "holder": "kubernetes/shop/Deployment/web"}`, reference))
