@@ -321,7 +321,7 @@ func check(w *world, ref reference, before state, out outcome, want want, wrong 
 	if lost := w.lost(before, after); len(lost) > 0 {
 		wrong("lost: %v", lost)
 	}
-	if want.exit != unknown && out.exit != want.exit {
+	if !is(out.exit, want.exit) {
 		wrong("want exit code %d", want.exit)
 	}
 	if out.exit == done && !maps.Equal(after, clean) {

@@ -33,7 +33,9 @@ const (
 	failed  = 1
 	partial = 3
 	held    = 4
-	unknown = -1
+	// stopped is failed, or partial where something was done until then.
+	stopped = -1
+	unknown = -2
 )
 
 // outcome is what came of a run.
@@ -103,8 +105,16 @@ func run(ctx context.Context, w *wire, s setting, cacheDir string) outcome {
 	}()
 	if out.err != nil {
 		out.exit = failed
+		if r := out.report; r != nil && r.Deleted+r.Archived > 0 {
+			out.exit = partial
+		}
 	}
 	return out
+}
+
+// is reports whether an exit code is the one that is wanted.
+func is(exit, want int) bool {
+	return exit == want || want == unknown || want == stopped && (exit == failed || exit == partial)
 }
 
 // open opens the sources and the registry.

@@ -60,7 +60,7 @@ func wanted(k kind, c seen) want {
 		// Nothing else could be called either. What was done until then stays
 		// done.
 		if c.phase == applying && about(c) != "" {
-			return want{exit: failed, extent: between}
+			return want{exit: stopped, extent: between}
 		}
 		return ended
 	}
