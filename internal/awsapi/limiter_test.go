@@ -88,7 +88,9 @@ func TestLimiterFollowsQuota(t *testing.T) {
 				l := w.limiter(0)
 				w.run(t, l, 128, 2000)
 				earlier, _ := l.snapshot()
-				w.setQuota(newBucket(tt.after, 1))
+				// Buckets of AWS hold more than one call. With one alone the jitter of
+				// the pace is refused, and about one run in thirty stays in that.
+				w.setQuota(newBucket(tt.after, tt.after/10))
 				took := w.run(t, l, 128, tt.calls)
 				c, _ := l.snapshot()
 				ratio := took.Seconds() * tt.after / float64(tt.calls)
