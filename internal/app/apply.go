@@ -247,11 +247,9 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 		r.Gap, r.Held = err.Error(), true
 		return nil
 	}
-	earlier, err := planned.Images()
-	if err != nil {
+	if err := judged.Confirm(planned, a.Policy.Limits()); err != nil {
 		return fmt.Errorf("repository %s: %w", repo.Name, err)
 	}
-	judged.Confirm(earlier, a.Policy.Limits())
 	s := sweep{writer: writer, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}
 	s.recheck = a.rechecker(reader, repo, w, k, readAt, &s)
 	r.Held = slices.Contains(judged.Verdicts, policy.VerdictHeld)

@@ -81,7 +81,14 @@ func BenchmarkStages(b *testing.B) {
 	b.Run("plan", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			plan.Judge(g, result, p.Limits()).Repository(false)
+			images := 0
+			err := plan.Judge(g, result, p.Limits()).Repository(false).Each(func(*plan.Image) error {
+				images++
+				return nil
+			})
+			if err != nil || images == 0 {
+				b.Fatalf("%d images, %v", images, err)
+			}
 		}
 		perImage(b)
 	})

@@ -14,9 +14,9 @@ import (
 	"github.com/regsweep/regsweep/internal/policy"
 )
 
-// saved are the images of a plan as apply reads them back from a file, which
-// does not list what is kept.
-func saved(t *rapid.T, w *oracle.World) []plan.Image {
+// saved is a repository of a plan as apply reads it back from a file, which does
+// not list what is kept.
+func saved(t *rapid.T, w *oracle.World) *plan.Repository {
 	t.Helper()
 	p := plan.Plan{Registries: []plan.Registry{{Name: "prod", Repositories: []plan.Repository{*judgeWorld(t, w).Repository(false)}}}}
 	p.Finish(policy.Limits{MaxDeletes: 1000}, plan.Price{})
@@ -34,14 +34,17 @@ func saved(t *rapid.T, w *oracle.World) []plan.Image {
 	if err != nil {
 		t.Fatalf("images: %v", err)
 	}
-	return images
+	r := plan.NewRepository("r", plan.Totals{}, "", plan.List(images))
+	return &r
 }
 
 // confirmed judges a world and leaves what is not as it was in the plan.
-func confirmed(t *rapid.T, w *oracle.World, p []plan.Image) *plan.Judged {
+func confirmed(t *rapid.T, w *oracle.World, p *plan.Repository) *plan.Judged {
 	t.Helper()
 	j := judgeWorld(t, w)
-	j.Confirm(p, policy.Limits{MaxShare: float64(w.Policy.MaxSharePercent) / 100})
+	if err := j.Confirm(p, policy.Limits{MaxShare: float64(w.Policy.MaxSharePercent) / 100}); err != nil {
+		t.Fatalf("confirm: %v", err)
+	}
 	return j
 }
 
@@ -174,7 +177,7 @@ func TestPropertyConfirmChild(t *testing.T) {
 func TestPropertyConfirmNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := wanted{}.worlds().Draw(t, "world")
-		if gone := going(confirmed(t, &w.World, nil)); len(gone) > 0 {
+		if gone := going(confirmed(t, &w.World, &plan.Repository{})); len(gone) > 0 {
 			t.Fatalf("%v go, and were not planned", gone)
 		}
 	})

@@ -75,7 +75,11 @@ func verdicts(t testing.TB, j *plan.Judged, names ...string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	byDigest := map[image.Digest]plan.Image{}
-	for _, img := range j.Images(true) {
+	images, err := j.Repository(true).Images()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, img := range images {
 		byDigest[img.Digest] = img
 	}
 	for _, n := range names {

@@ -87,12 +87,12 @@ func (r *Repository) heldBefore() (n int, err error) {
 	if r.Totals.Held == 0 {
 		return 0, nil
 	}
-	list, err := r.Images()
-	for i := range list {
-		if overMaxDeletes(&list[i]) {
+	err = r.Each(func(img *Image) error {
+		if overMaxDeletes(img) {
 			n++
 		}
-	}
+		return nil
+	})
 	return n, err
 }
 

@@ -3,7 +3,6 @@
 package plan
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -59,67 +58,6 @@ type Repository struct {
 	images Images
 	// over is why the whole run is held, or nil.
 	over *Reason
-}
-
-// Images are the images of one repository, wherever they are.
-type Images interface {
-	// Load returns them, sorted by digest. The caller may change the list.
-	Load() ([]Image, error)
-}
-
-// List is Images in memory.
-type List []Image
-
-// Load implements Images.
-func (l List) Load() ([]Image, error) { return slices.Clone(l), nil }
-
-// NewRepository returns the part of a plan about one repository as it was
-// stored; gap is empty where it could be read.
-func NewRepository(name string, totals Totals, gap string, images Images) Repository {
-	return Repository{Name: name, Totals: totals, Gap: gap, images: images}
-}
-
-// Images returns the listed images, sorted by digest. Kept images are listed
-// only on demand.
-func (r *Repository) Images() ([]Image, error) {
-	if r.images == nil {
-		return nil, nil
-	}
-	list, err := r.images.Load()
-	if err != nil || r.over == nil {
-		return list, err
-	}
-	for i := range list {
-		switch img := &list[i]; {
-		case goes(img.Verdict):
-			img.Verdict = policy.VerdictHeld
-			img.Reasons = slices.Insert(slices.Clone(img.Reasons), 0, *r.over)
-		case overMaxDeletes(img): // in a shard, with the shard's figure
-			img.Reasons = slices.Clone(img.Reasons)
-			img.Reasons[0] = *r.over
-		}
-	}
-	return list, nil
-}
-
-// Unchanged returns the images as they were stored, where nothing was changed
-// since; a writer of their form can then copy them.
-func (r *Repository) Unchanged() (images Images, ok bool) { return r.images, r.over == nil }
-
-// Move keeps the images elsewhere from now on.
-func (r *Repository) Move(store func([]Image) (Images, error)) error {
-	if r.images == nil {
-		return nil
-	}
-	list, err := r.images.Load()
-	if err != nil {
-		return err
-	}
-	moved, err := store(list)
-	if err == nil {
-		r.images = moved
-	}
-	return err
 }
 
 // Totals counts images and compressed bytes.
@@ -216,26 +154,6 @@ func (p *Plan) HasGaps() bool {
 		slices.ContainsFunc(p.Registries, func(reg Registry) bool {
 			return slices.ContainsFunc(reg.Repositories, func(r Repository) bool { return r.Gap != "" })
 		})
-}
-
-// CheckTotals reports whether the totals of a repository say of the images that
-// go or are held what the list of them says. A plan of which somebody changed
-// one and not the other is not to be believed.
-func CheckTotals(t Totals, images []Image) error {
-	var listed Totals
-	seen := make(map[image.Digest]bool, len(images))
-	for i := range images {
-		listed.count(images[i].Verdict, 1)
-		if seen[images[i].Digest] {
-			return fmt.Errorf("image %s is listed twice", images[i].Digest)
-		}
-		seen[images[i].Digest] = true
-	}
-	if listed.Delete != t.Delete || listed.Archive != t.Archive || listed.Held != t.Held {
-		return fmt.Errorf("its totals (%d to delete, %d to archive, %d held) are not those of its images (%d, %d, %d)",
-			t.Delete, t.Archive, t.Held, listed.Delete, listed.Archive, listed.Held)
-	}
-	return nil
 }
 
 // Enforce applies the limits to a plan that was read, and sums it up anew: what

@@ -92,12 +92,18 @@ func (j *Judged) limit(share float64) {
 }
 
 // Confirm leaves every family of which a member that would go is not in the
-// earlier plan with the same verdict and the same tags. earlier are the images
-// that the plan lists of the repository.
-func (j *Judged) Confirm(earlier []Image, limits policy.Limits) {
-	planned := make(map[image.Digest]*Image, len(earlier))
-	for i := range earlier {
-		planned[earlier[i].Digest] = &earlier[i]
+// earlier plan with the same verdict and the same tags. earlier is the plan's
+// part about the repository; where it cannot be read nothing is confirmed.
+func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) error {
+	confirmed := make([]bool, len(j.Verdicts)) // by image
+	err := earlier.Each(func(p *Image) error {
+		if i, ok := j.Graph.Find(p.Digest); ok {
+			confirmed[i] = p.Verdict == j.Verdicts[i] && slices.Equal(p.Tags, j.Graph.Images[i].Tags)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	w := j.Graph.NewWalker()
 	for k := range j.Result.Decisions {
@@ -107,10 +113,7 @@ func (j *Judged) Confirm(earlier []Image, limits policy.Limits) {
 		}
 		same := true
 		w.Family(d.Root, func(i int32) {
-			if v := j.Verdicts[i]; goes(v) {
-				p := planned[j.Graph.Images[i].Digest]
-				same = same && p != nil && p.Verdict == v && slices.Equal(p.Tags, j.Graph.Images[i].Tags)
-			}
+			same = same && (confirmed[i] || !goes(j.Verdicts[i]))
 		})
 		if !same {
 			d.Verdict = policy.VerdictKeep
@@ -119,6 +122,7 @@ func (j *Judged) Confirm(earlier []Image, limits policy.Limits) {
 	}
 	j.close()
 	j.limit(limits.MaxShare)
+	return nil
 }
 
 // Spare keeps the families that are in use by now.
@@ -179,22 +183,26 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 	j.spare("it or its family changed while the plan was applied", func(i int32) bool { return !same(i) })
 }
 
-// Images returns the verdicts on images, sorted by digest; all lists kept images
-// too.
-func (j *Judged) Images(all bool) []Image {
-	var list []Image
-	for i, v := range j.Verdicts {
-		if all || v != policy.VerdictKeep {
-			list = append(list, j.image(int32(i)))
+// listed visits the verdicts on images; all lists kept images too.
+func (j *Judged) listed(all bool) Visitable {
+	return func(visit func(*Image) error) error {
+		for i, v := range j.Verdicts {
+			if all || v != policy.VerdictKeep {
+				img := j.image(int32(i))
+				if err := visit(&img); err != nil {
+					return err
+				}
+			}
 		}
+		return nil
 	}
-	return list
 }
 
 // Repository returns the repository's part of a plan; all lists kept images too.
+// Its images are made when they are visited, until they are moved elsewhere.
 func (j *Judged) Repository(all bool) *Repository {
 	g := j.Graph
-	r := &Repository{Name: g.Repository.Name, images: List(j.Images(all))}
+	r := &Repository{Name: g.Repository.Name, images: j.listed(all)}
 	r.Totals.Images = len(g.Images)
 	for i := range g.Images {
 		r.Totals.count(j.Verdicts[i], 1)
@@ -242,11 +250,11 @@ func (j *Judged) image(i int32) Image {
 	if len(root.Tags) > 0 {
 		name = root.Tags[0] + ", " + name
 	}
-	text := "it stays with its root (%s)"
+	does := "stays"
 	if goes(d.Verdict) {
-		text = "it goes with its root (%s)"
+		does = "goes"
 	}
-	out.Reasons = append(out.Reasons, Reason{Code: policy.CodeFamily, Detail: fmt.Sprintf(text, name)})
+	out.Reasons = append(out.Reasons, Reason{Code: policy.CodeFamily, Detail: "it " + does + " with its root (" + name + ")"})
 	return out
 }
 

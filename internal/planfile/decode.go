@@ -149,19 +149,53 @@ func (d decoder) registry(store *Store) (reg plan.Registry, err error) {
 	return reg, err
 }
 
+// repository reads a repository. Its images go to the store one by one, and are
+// counted on the way.
 func (d decoder) repository(store *Store) (plan.Repository, error) {
-	var r struct {
-		Name   string       `json:"name"`
-		Totals plan.Totals  `json:"totals"`
-		Gap    string       `json:"gap"`
-		Images []plan.Image `json:"images"`
+	var (
+		name, gap string
+		totals    plan.Totals
+		images    plan.Images = plan.List(nil)
+		tally     plan.Tally
+		listed    bool
+	)
+	err := d.object(func(field string) (err error) {
+		switch field {
+		case "name":
+			return d.Decode(&name)
+		case "totals":
+			return d.Decode(&totals)
+		case "gap":
+			return d.Decode(&gap)
+		case "images":
+			if listed {
+				return errors.New("there are two of it")
+			}
+			listed = true
+			images, err = store.Put(d.images(&tally))
+			return err
+		}
+		return d.skip()
+	})
+	if err == nil {
+		err = tally.Check(totals, images)
 	}
-	if err := d.Decode(&r); err != nil {
-		return plan.Repository{}, err
+	if err != nil {
+		return plan.Repository{}, fmt.Errorf("repository %s: %w", name, err)
 	}
-	if err := plan.CheckTotals(r.Totals, r.Images); err != nil {
-		return plan.Repository{}, fmt.Errorf("repository %s: %w", r.Name, err)
+	return plan.NewRepository(name, totals, gap, images), nil
+}
+
+// images are the elements of the next value.
+func (d decoder) images(tally *plan.Tally) plan.Visitable {
+	return func(visit func(*plan.Image) error) error {
+		return d.array(func() error {
+			var img plan.Image
+			if err := d.Decode(&img); err != nil {
+				return err
+			}
+			tally.Add(&img)
+			return visit(&img)
+		})
 	}
-	images, err := store.Put(r.Images)
-	return plan.NewRepository(r.Name, r.Totals, r.Gap, images), err
 }

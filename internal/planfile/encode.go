@@ -54,9 +54,9 @@ func Write(w io.Writer, p *plan.Plan) error {
 
 // encoder writes parts and remembers the first error.
 type encoder struct {
-	b     *bufio.Writer
-	lines []byte
-	err   error
+	b    *bufio.Writer
+	line []byte
+	err  error
 }
 
 func (e *encoder) text(s string) *encoder {
@@ -108,25 +108,21 @@ func (e *encoder) images(r *plan.Repository) error {
 			return s.copyTo(e.b)
 		}
 	}
-	list, err := r.Images()
-	if err != nil {
+	first := true
+	return r.Each(func(img *plan.Image) error {
+		e.line = appendElement(e.line[:0], img, first)
+		first = false
+		_, err := e.b.Write(e.line)
 		return err
-	}
-	e.lines = appendImages(e.lines[:0], list)
-	_, err = e.b.Write(e.lines)
-	return err
+	})
 }
 
-// appendImages appends images as the elements of an array, one a line.
-func appendImages(b []byte, list []plan.Image) []byte {
-	for i := range list {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, "\n    "...)
-		b = AppendImage(b, &list[i])
+// appendElement appends an image as an element of an array, in a line of its own.
+func appendElement(b []byte, img *plan.Image, first bool) []byte {
+	if !first {
+		b = append(b, ',')
 	}
-	return b
+	return AppendImage(append(b, "\n    "...), img)
 }
 
 // AppendImage appends an image as JSON in one line. It is encoding/json's form

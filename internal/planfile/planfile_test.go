@@ -66,7 +66,7 @@ func example(t testing.TB, store *planfile.Store, repositories, images int) *pla
 				Verdict: policy.VerdictDelete, Rule: "all", Reasons: []plan.Reason{{Code: policy.CodeNotKept, Detail: "rule all keeps nothing"}},
 			})
 		}
-		kept, err := store.Put(list)
+		kept, err := store.Put(plan.List(list))
 		if err != nil {
 			t.Fatal(err)
 		}

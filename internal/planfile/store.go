@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/regsweep/regsweep/internal/plan"
@@ -21,6 +22,8 @@ type Store struct {
 	memory []byte
 	file   *os.File
 	end    int64
+
+	buffers sync.Pool // of *[]byte
 }
 
 // NewStore returns an empty store.
@@ -48,27 +51,58 @@ type storeError struct{ err error }
 func (e *storeError) Error() string { return "keep the plan in a temporary file: " + e.err.Error() }
 func (e *storeError) Unwrap() error { return e.err }
 
-// Put stores the images of one repository.
-func (s *Store) Put(list []plan.Image) (plan.Images, error) {
-	if len(list) == 0 {
+// segmentSize is how much is written to a store at once. Repositories that are
+// stored at the same time take turns with their segments.
+const segmentSize = 64 << 10
+
+// Put stores the images of one repository. It holds one segment of them in
+// memory.
+func (s *Store) Put(images plan.Images) (plan.Images, error) {
+	buffer, ok := s.buffers.Get().(*[]byte)
+	if !ok {
+		buffer = new(make([]byte, 0, segmentSize+4<<10))
+	}
+	defer s.buffers.Put(buffer)
+	b := (*buffer)[:0]
+	to := stored{store: s}
+	err := images.Each(func(img *plan.Image) error {
+		b = appendElement(b, img, len(b) == 0 && len(to.segments) == 0)
+		if len(b) < segmentSize {
+			return nil
+		}
+		err := to.append(b)
+		b = b[:0]
+		return err
+	})
+	if err == nil && len(b) > 0 {
+		err = to.append(b)
+	}
+	if cap(b) <= 2*segmentSize { // an image can have many tags, once
+		*buffer = b
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case len(to.segments) == 0:
 		return plan.List(nil), nil
 	}
-	return s.put(appendImages(make([]byte, 0, 512*len(list)), list))
+	return to, nil
 }
 
-func (s *Store) put(b []byte) (stored, error) {
+// put stores bytes and returns where they begin.
+func (s *Store) put(b []byte) (at int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := s.end
+	at = s.end
 	if err := s.write(b); err != nil {
-		return stored{}, &storeError{err}
+		return 0, &storeError{err}
 	}
 	s.end += int64(len(b))
-	return stored{s, at, len(b)}, nil
+	return at, nil
 }
 
 // Document is a JSON value in a store.
-type Document struct{ at stored }
+type Document struct{ stored }
 
 // PutJSON stores any value as JSON.
 func (s *Store) PutJSON(v any) (Document, error) {
@@ -76,17 +110,17 @@ func (s *Store) PutJSON(v any) (Document, error) {
 	if err != nil {
 		return Document{}, &storeError{err}
 	}
-	at, err := s.put(b)
-	return Document{at}, err
+	d := Document{stored{store: s}}
+	return d, d.append(b)
 }
 
 // MarshalJSON implements json.Marshaler.
 func (d Document) MarshalJSON() ([]byte, error) {
-	b := make([]byte, d.at.n)
-	if err := d.at.store.read(b, d.at.at); err != nil {
-		return nil, &storeError{err}
+	var b bytes.Buffer
+	if err := d.copyTo(&b); err != nil {
+		return nil, err
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 func (s *Store) write(b []byte) error {
@@ -113,53 +147,81 @@ func (s *Store) write(b []byte) error {
 	return err
 }
 
-// stored are the images of one repository in a store.
+// stored are the images of one repository in a store: the elements of a JSON
+// array, in segments.
 type stored struct {
-	store *Store
-	at    int64
-	n     int
+	store    *Store
+	segments []segment
 }
 
-// Load implements plan.Images.
-func (i stored) Load() ([]plan.Image, error) {
-	b := make([]byte, i.n+2)
-	if err := i.store.read(b[1:i.n+1], i.at); err != nil {
-		return nil, &storeError{err}
+// segment is a part of a store.
+type segment struct{ at, size int64 }
+
+// append adds a segment, or makes the last one longer where that is possible.
+func (i *stored) append(b []byte) error {
+	at, err := i.store.put(b)
+	if err != nil {
+		return err
 	}
-	b[0], b[i.n+1] = '[', ']'
-	var list []plan.Image
-	if err := json.Unmarshal(b, &list); err != nil {
-		return nil, &storeError{err}
+	if n := len(i.segments); n > 0 && i.segments[n-1].at+i.segments[n-1].size == at {
+		i.segments[n-1].size += int64(len(b))
+		return nil
 	}
-	return list, nil
+	i.segments = append(i.segments, segment{at, int64(len(b))})
+	return nil
 }
 
-// copyTo writes the images as the elements of an array.
-func (i stored) copyTo(w io.Writer) error {
-	b := make([]byte, min(i.n, 1<<20))
-	for done := 0; done < i.n; {
-		part := b[:min(len(b), i.n-done)]
-		if err := i.store.read(part, i.at+int64(done)); err != nil {
+// reader returns a reader of all segments.
+func (i stored) reader() io.Reader {
+	readers := make([]io.Reader, len(i.segments))
+	for n, s := range i.segments {
+		readers[n] = io.NewSectionReader(i.store, s.at, s.size)
+	}
+	return io.MultiReader(readers...)
+}
+
+// Each implements plan.Images.
+func (i stored) Each(visit func(*plan.Image) error) error {
+	d := json.NewDecoder(io.MultiReader(strings.NewReader("["), i.reader(), strings.NewReader("]")))
+	if _, err := d.Token(); err != nil {
+		return &storeError{err}
+	}
+	for d.More() {
+		var img plan.Image
+		if err := d.Decode(&img); err != nil {
 			return &storeError{err}
 		}
-		if _, err := w.Write(part); err != nil {
+		if err := visit(&img); err != nil {
 			return err
 		}
-		done += len(part)
+	}
+	if _, err := d.Token(); err != nil {
+		return &storeError{err}
 	}
 	return nil
 }
 
-func (s *Store) read(b []byte, at int64) error {
+// copyTo writes the images as the elements of an array.
+func (i stored) copyTo(w io.Writer) error {
+	var size int64
+	for _, s := range i.segments {
+		size += s.size
+	}
+	// As they are, these would copy by way of buffers of their own, which are large
+	// for a small repository.
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{i.reader()}, make([]byte, min(size, segmentSize)))
+	if err == nil && n != size {
+		err = &storeError{io.ErrUnexpectedEOF}
+	}
+	return err
+}
+
+// ReadAt implements io.ReaderAt.
+func (s *Store) ReadAt(b []byte, at int64) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file != nil {
-		_, err := s.file.ReadAt(b, at)
-		return err
+		return s.file.ReadAt(b, at)
 	}
-	_, err := bytes.NewReader(s.memory).ReadAt(b, at)
-	if err == io.EOF {
-		err = nil
-	}
-	return err
+	return bytes.NewReader(s.memory).ReadAt(b, at)
 }
