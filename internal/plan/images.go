@@ -101,6 +101,7 @@ type Tally struct {
 // Add counts an image of the list.
 func (t *Tally) Add(img *Image) {
 	t.listed.count(img.Verdict, 1)
+	t.listed.mark(img.Mark)
 	t.unordered = t.unordered || img.Digest.Compare(t.last) <= 0
 	t.last = img.Digest
 }
@@ -118,6 +119,10 @@ func (t *Tally) Check(totals Totals, images Images) error {
 	if l := t.listed; l.Delete != totals.Delete || l.Archive != totals.Archive || l.Held != totals.Held {
 		return fmt.Errorf("its totals (%d to delete, %d to archive, %d held) are not those of its images (%d, %d, %d)",
 			totals.Delete, totals.Archive, totals.Held, l.Delete, l.Archive, l.Held)
+	}
+	if l := t.listed; l.Condemn != totals.Condemn || l.Unmark != totals.Unmark || totals.Grace < 0 || totals.Grace > l.Held {
+		return fmt.Errorf("its totals (%d to mark, %d to unmark, %d of %d held by the grace period) are not those of its images (%d and %d)",
+			totals.Condemn, totals.Unmark, totals.Grace, totals.Held, l.Condemn, l.Unmark)
 	}
 	return nil
 }

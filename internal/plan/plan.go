@@ -67,6 +67,12 @@ type Totals struct {
 	Delete  int `json:"delete"`
 	Archive int `json:"archive"`
 	Held    int `json:"held"`
+	// Grace is how many of Held only the grace period holds.
+	Grace int `json:"grace,omitempty"`
+	// Condemn is how many roots apply marks for the grace period, and Unmark how
+	// many images apply takes the mark from since they are kept.
+	Condemn int `json:"condemn,omitempty"`
+	Unmark  int `json:"unmark,omitempty"`
 	// Bytes is the sum of the sizes of all images. Images of a repository share
 	// layers, which ECR stores once, so it is an upper bound of what is stored.
 	Bytes int64 `json:"bytes"`
@@ -96,6 +102,11 @@ type Image struct {
 	PulledAt image.Time     `json:"pulledAt,omitzero"`
 	Size     int64          `json:"size"`
 	Verdict  policy.Verdict `json:"verdict"`
+	// CondemnedAt is since when the image is marked for the grace period, where
+	// the mark counts.
+	CondemnedAt image.Time `json:"condemnedAt,omitzero"`
+	// Mark is what apply does about marks of the grace period, or "".
+	Mark Mark `json:"mark,omitempty"`
 	// Rule is the rule that governs the root, or "".
 	Rule    string   `json:"rule,omitempty"`
 	Reasons []Reason `json:"reasons"`
@@ -120,6 +131,9 @@ func (t *Totals) add(o Totals) {
 	t.Delete += o.Delete
 	t.Archive += o.Archive
 	t.Held += o.Held
+	t.Grace += o.Grace
+	t.Condemn += o.Condemn
+	t.Unmark += o.Unmark
 	t.Bytes += o.Bytes
 	t.BytesFreed += o.BytesFreed
 	t.BytesFreedAtMost += o.BytesFreedAtMost
@@ -139,8 +153,16 @@ func (t *Totals) count(v policy.Verdict, n int) {
 	}
 }
 
-// Acts reports whether the plan would change anything.
-func (t Totals) Acts() bool { return t.Delete+t.Archive > 0 }
+// Acts reports whether the plan would change anything: take images away, or
+// write and remove marks.
+func (t Totals) Acts() bool { return t.Takes() || t.Condemn+t.Unmark > 0 }
+
+// Takes reports whether the plan would delete or archive images.
+func (t Totals) Takes() bool { return t.Delete+t.Archive > 0 }
+
+// HeldBack is how many images something else than the grace period holds: a gap
+// or a limit, or that they cannot be marked.
+func (t Totals) HeldBack() int { return t.Held - t.Grace }
 
 // Unread returns the entry of a repository that could not be read, and why.
 func Unread(name, why string) Repository {

@@ -21,6 +21,9 @@ type Judged struct {
 	decision []int32
 	// over says why the repository is held as a whole, or is "".
 	over string
+	// condemn and unmark are the images that are to be marked for the grace
+	// period, and those whose marks go, in ascending position.
+	condemn, unmark []int32
 
 	// texts are the reasons in words, by where they are: most decisions share
 	// theirs.
@@ -38,6 +41,7 @@ func Judge(g *graph.Graph, r *policy.Result, limits policy.Limits) *Judged {
 	}
 	j.close()
 	j.limit(limits.MaxShare)
+	j.findMarks()
 	return j
 }
 
@@ -96,15 +100,24 @@ func (j *Judged) limit(share float64) {
 // part about the repository; where it cannot be read nothing is confirmed.
 func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) error {
 	confirmed := make([]bool, len(j.Verdicts)) // by image
+	var condemned []int32
 	err := earlier.Each(func(p *Image) error {
 		if i, ok := j.Graph.Find(p.Digest); ok {
 			confirmed[i] = p.Verdict == j.Verdicts[i] && slices.Equal(p.Tags, j.Graph.Images[i].Tags)
+			if p.Mark == Condemn {
+				condemned = append(condemned, i)
+			}
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	slices.Sort(condemned)
+	j.condemn = slices.DeleteFunc(j.condemn, func(i int32) bool {
+		_, planned := slices.BinarySearch(condemned, i)
+		return !planned
+	})
 	w := j.Graph.NewWalker()
 	for k := range j.Result.Decisions {
 		d := &j.Result.Decisions[k]
@@ -187,7 +200,7 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 func (j *Judged) listed(all bool) Visitable {
 	return func(visit func(*Image) error) error {
 		for i, v := range j.Verdicts {
-			if all || v != policy.VerdictKeep {
+			if all || v != policy.VerdictKeep || j.mark(int32(i)) != "" {
 				img := j.image(int32(i))
 				if err := visit(&img); err != nil {
 					return err
@@ -206,10 +219,14 @@ func (j *Judged) Repository(all bool) *Repository {
 	r.Totals.Images = len(g.Images)
 	for i := range g.Images {
 		r.Totals.count(j.Verdicts[i], 1)
+		if j.heldByGrace(int32(i)) {
+			r.Totals.Grace++
+		}
 		if !g.Images[i].IsIndex() {
 			r.Totals.Bytes += g.Images[i].Size
 		}
 	}
+	r.Totals.Condemn, r.Totals.Unmark = len(j.condemn), len(j.unmark)
 	r.Totals.BytesFreed, r.Totals.BytesFreedAtMost = j.Freed(func(i int) bool { return j.Verdicts[i] == policy.VerdictDelete })
 	return r
 }
@@ -220,11 +237,12 @@ func (j *Judged) image(i int32) Image {
 	out := Image{
 		Digest: img.Digest, Tags: img.Tags, Kind: j.Graph.Kinds[i].String(), Root: img.Digest,
 		PushedAt: img.PushedAt, PulledAt: img.PulledAt, Size: img.Size, Verdict: j.Verdicts[i],
+		CondemnedAt: j.Result.Marks(i).CondemnedAt(), Mark: j.mark(i),
 	}
 	if out.Tags == nil {
 		out.Tags = []string{}
 	}
-	if j.over != "" && j.Verdicts[i] == policy.VerdictHeld {
+	if j.over != "" && j.Verdicts[i] == policy.VerdictHeld && !j.heldByGrace(i) {
 		out.Reasons = append(out.Reasons, Reason{Code: policy.CodeLimit, Detail: j.over, Path: "limits.maxShare"})
 	}
 	if j.decision[i] == 0 {

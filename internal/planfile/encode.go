@@ -149,6 +149,11 @@ func AppendImage(b []byte, img *plan.Image) []byte {
 	b = append(b, `,"verdict":"`...)
 	b = append(b, img.Verdict.String()...)
 	b = append(b, '"')
+	b = appendTime(b, `,"condemnedAt":"`, img.CondemnedAt)
+	if img.Mark != "" {
+		b = append(b, `,"mark":`...)
+		b = appendString(b, string(img.Mark))
+	}
 	if img.Rule != "" {
 		b = append(b, `,"rule":`...)
 		b = appendString(b, img.Rule)

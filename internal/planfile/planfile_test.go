@@ -27,6 +27,7 @@ func anImage(t *rapid.T) plan.Image {
 		Tags: rapid.SliceOf(text).Draw(t, "tags"), Kind: rapid.SampledFrom([]string{"image", "index", "referrer"}).Draw(t, "kind"),
 		PushedAt: moment.Draw(t, "pushed"), PulledAt: moment.Draw(t, "pulled"), Size: rapid.Int64().Draw(t, "size"),
 		Verdict: policy.Verdict(rapid.IntRange(0, 3).Draw(t, "verdict")), Rule: text.Draw(t, "rule"), Reasons: []plan.Reason{},
+		CondemnedAt: moment.Draw(t, "condemned"), Mark: plan.Mark(text.Draw(t, "mark")),
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "reasons") {
 		img.Reasons = append(img.Reasons, plan.Reason{Code: policy.CodeGap, Detail: text.Draw(t, "detail"), Path: text.Draw(t, "path")})

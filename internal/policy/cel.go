@@ -72,6 +72,8 @@ type expression struct {
 	// readsRepositoryTags says that it names repository.tags, which are read
 	// only where something needs them.
 	readsRepositoryTags bool
+	// readsPulls says that it names image.pulledAt.
+	readsPulls bool
 }
 
 // compileExpression compiles one expression, or says what is wrong with it.
@@ -108,6 +110,7 @@ func compileExpression(env *cel.Env, source string) (*expression, []Problem) {
 	x := &expression{program: program}
 	for _, reference := range ast.NativeRep().ReferenceMap() {
 		x.readsRepositoryTags = x.readsRepositoryTags || reference.Name == "repository.tags"
+		x.readsPulls = x.readsPulls || reference.Name == "image.pulledAt"
 	}
 	return x, nil
 }

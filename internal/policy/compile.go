@@ -18,6 +18,7 @@ type Policy struct {
 	rules   []rule
 	limits  Limits
 	marks   marks
+	grace   time.Duration
 }
 
 type protect struct {
@@ -54,6 +55,10 @@ type grouping func(tags []string) []string
 // Limits returns the limits of the policy.
 func (p *Policy) Limits() Limits { return p.limits }
 
+// Grace returns how long an image is condemned before it may be deleted; zero is
+// no grace period.
+func (p *Policy) Grace() time.Duration { return p.grace }
+
 // NeedsRepositoryTags reports whether any rule reads resource tags.
 func (p *Policy) NeedsRepositoryTags() bool {
 	return slices.ContainsFunc(p.rules, func(r rule) bool { return len(r.RepositoryTags) > 0 || r.readsTags })
@@ -63,7 +68,8 @@ func (p *Policy) NeedsRepositoryTags() bool {
 // order of the Spec.
 func Compile(spec Spec) (*Policy, []Problem) {
 	c := compiler{}
-	c.p = Policy{limits: spec.Limits, marks: newMarks(spec.Tag)}
+	c.p = Policy{limits: spec.Limits, marks: newMarks(spec.Tag), grace: spec.Grace}
+	c.graceMarks(spec)
 	for i, s := range spec.Protect {
 		path := fmt.Sprintf("protect[%d]", i)
 		if len(s.Repositories) == 0 && len(s.Tags) == 0 {
@@ -88,6 +94,19 @@ func Compile(spec Spec) (*Policy, []Problem) {
 		return nil, c.problems
 	}
 	return &c.p, nil
+}
+
+// graceMarks checks that the grace period and what it writes are of use.
+func (c *compiler) graceMarks(spec Spec) {
+	if spec.Grace < 0 {
+		c.problem("grace", "a grace period cannot be negative")
+	}
+	if p := spec.Tag.Prefix + "-"; p == CondemnedPrefix || p == KeptPrefix {
+		c.problem("tag.prefix", "%s is the prefix of the marks of the grace period; choose another", spec.Tag.Prefix)
+	}
+	if isGraceMark(spec.Tag.Name) {
+		c.problem("tag.name", "%s is a mark of the grace period; choose another", spec.Tag.Name)
+	}
 }
 
 type compiler struct {

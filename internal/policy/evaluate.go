@@ -47,6 +47,8 @@ type Decision struct {
 	// Rule is the name of the rule that governs it, or "".
 	Rule    string
 	Reasons []Reason
+	// Grace says how the grace period holds it, where it does.
+	Grace Grace
 }
 
 // InUse returns the reason why image i itself is in use, if it is.
@@ -106,6 +108,9 @@ type activeRule struct {
 	ages []time.Duration
 	// governed are the positions in decisions of the roots it governs.
 	governed []int
+	// condemn and condemnOrphan are why roots and orphans are marked, which most
+	// share on the first run; nil until one is.
+	condemn, condemnOrphan []Reason
 	// ranks has, for each keep with newest, the place of each root that is among
 	// the newest, by position in governed.
 	ranks []map[int]place

@@ -277,7 +277,8 @@ func (k *keep) onlyMaxImages() bool {
 	return k.Keep == Keep{MaxImages: k.MaxImages}
 }
 
-// hold turns what would go into held where a gap could hide a use.
+// hold turns what would go into held where a gap could hide a use, or where the
+// grace period is not over.
 func (e *evaluation) hold() {
 	for k := range e.result.Decisions {
 		d := &e.result.Decisions[k]
@@ -292,6 +293,7 @@ func (e *evaluation) hold() {
 			gaps = slices.Concat(gaps, []image.Gap{{Detail: "when it was pushed is not known"}})
 		}
 		if len(gaps) == 0 {
+			e.grace(d, k)
 			continue
 		}
 		d.Verdict = VerdictHeld

@@ -7,9 +7,14 @@ import (
 	"github.com/regsweep/regsweep/internal/image"
 )
 
-// CondemnedPrefix starts the tag that marks an image as condemned; the Unix
-// time in seconds follows.
-const CondemnedPrefix = "regsweep-condemned-"
+// The tags of the grace period are these with the Unix time in seconds behind
+// them. One condemns an image as of that time. The other voids what condemned
+// it until then; it stays, so that removing a mark never removes the last tag
+// of an image, with which ECR would delete the image.
+const (
+	CondemnedPrefix = "regsweep-condemned-"
+	KeptPrefix      = "regsweep-kept-"
+)
 
 // DefaultMarkPrefix is the prefix of the tags of `regsweep tag` where the
 // configuration names none.
@@ -32,8 +37,14 @@ func (m marks) is(tag string) bool {
 	if _, ok := m.usedAt(tag); ok {
 		return true
 	}
-	_, ok := unixSuffix(tag, CondemnedPrefix)
-	return ok || m.name != "" && tag == m.name
+	return isGraceMark(tag) || m.name != "" && tag == m.name
+}
+
+// isGraceMark reports whether a tag is one of the grace period.
+func isGraceMark(tag string) bool {
+	_, condemned := unixSuffix(tag, CondemnedPrefix)
+	_, kept := unixSuffix(tag, KeptPrefix)
+	return condemned || kept
 }
 
 // usedAt reads a mark of use and returns the time that it tells.

@@ -24,6 +24,8 @@ func TestMarks(t *testing.T) {
 		{"another name", Tag{Name: "production"}, "production2", false, 0},
 		{"condemned", Tag{}, "regsweep-condemned-1770000000", true, 0},
 		{"condemned, whatever the prefix", Tag{Prefix: "live", Name: "production"}, "regsweep-condemned-1770000000", true, 0},
+		{"kept", Tag{}, "regsweep-kept-1770000000", true, 0},
+		{"kept, and no time", Tag{}, "regsweep-kept-soon12345", false, 0},
 		{"nine digits", Tag{}, "in-use-100000000", true, 100000000000},
 		{"eleven digits", Tag{}, "in-use-99999999999", true, 99999999999000},
 		{"too few digits", Tag{}, "in-use-12345678", false, 0},
@@ -54,7 +56,7 @@ func TestOrdinaryTags(t *testing.T) {
 		{nil, nil},
 		{[]string{"a", "b"}, []string{"a", "b"}},
 		{[]string{"in-use-1770000000"}, nil},
-		{[]string{"a", "in-use-1770000000", "b", "production", "regsweep-condemned-1770000000", "z"}, []string{"a", "b", "z"}},
+		{[]string{"a", "in-use-1770000000", "b", "production", "regsweep-condemned-1770000000", "regsweep-kept-1770000000", "z"}, []string{"a", "b", "z"}},
 	} {
 		before := append([]string(nil), tt.in...)
 		if diff := cmp.Diff(tt.want, m.ordinary(tt.in)); diff != "" {

@@ -87,8 +87,8 @@ func compileGlob(pattern string, path bool) (matcher, error) {
 type Repositories struct{ include, exclude []matcher }
 
 // Unmatched returns warnings for what is legal and seldom meant: repository globs
-// that match none of the names (a mistyped exclusion protects nothing), and rules
-// that keep nothing.
+// that match none of the names (a mistyped exclusion protects nothing), rules
+// that keep nothing, and a grace period beside keeps that look at pulls.
 func (p *Policy) Unmatched(names []string) (warnings []string) {
 	check := func(path string, globs []string) {
 		for i, glob := range globs {
@@ -105,6 +105,12 @@ func (p *Policy) Unmatched(names []string) (warnings []string) {
 		check(p.rules[i].path, p.rules[i].Repositories)
 		if len(p.rules[i].keeps) == 0 {
 			warnings = append(warnings, fmt.Sprintf("%s (%s) has no keep: whatever it governs goes, however young; a dash too many before keep: makes such a rule", p.rules[i].path, p.rules[i].Name))
+		}
+		for _, k := range p.rules[i].keeps {
+			// aws/containers-roadmap#2390
+			if p.grace > 0 && (k.PulledWithin > 0 || k.when != nil && k.when.readsPulls) {
+				warnings = append(warnings, fmt.Sprintf("%s looks at pulls, and so does ECR at regsweep: marking an image for the grace period reads its manifest, which counts as a pull and keeps it again; exclude regsweep's role from pull times (aws ecr register-pull-time-update-exclusion)", k.path))
+			}
 		}
 	}
 	return warnings

@@ -11,6 +11,9 @@ type Spec struct {
 	Rules   []Rule    `yaml:"rules"`
 	Limits  Limits    `yaml:"limits"`
 	Tag     Tag       `yaml:"tag"`
+	// Grace is how long an image is condemned before it may be deleted; zero is
+	// no grace period.
+	Grace time.Duration `yaml:"-"`
 }
 
 // Protect wins over every rule. All fields that are set must hold.
