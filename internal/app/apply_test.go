@@ -21,7 +21,8 @@ import (
 
 // shelf is a registry.Reader over one repository.
 type shelf struct {
-	repo *Repository
+	registry.Reader // nil: an apply asks for nothing else
+	repo            *Repository
 	// reads counts Read, and change, if any, is made to the repository before
 	// the third: after the plan and the judgement of the apply.
 	reads  *int
@@ -187,7 +188,7 @@ func TestImagesAreReadAgainDuringAnApply(t *testing.T) {
 			}
 			now := Now.Time()
 			a := &App{
-				Readers: []registry.Reader{shelf{repo, new(int), tt.change, tt.err}}, UsageNone: true, Policy: p, Recheck: time.Hour,
+				Readers: []registry.Reader{shelf{repo: repo, reads: new(int), change: tt.change, err: tt.err}}, UsageNone: true, Policy: p, Recheck: time.Hour,
 				Judge: Now.Time, Now: func() time.Time { return now }, Store: planfile.NewStore(), Log: slog.New(slog.DiscardHandler),
 			}
 			a.Usage.Now = a.Now

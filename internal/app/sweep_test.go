@@ -19,10 +19,11 @@ import (
 
 // recorder is a registry.Writer that remembers its calls and fails as told.
 type recorder struct {
-	batch  int
-	calls  [][]image.Digest
-	images map[image.Digest]error // what each image answers, else deleted
-	whole  map[int]error          // what the call of this number answers
+	registry.Writer // nil: a sweep calls nothing else
+	batch           int
+	calls           [][]image.Digest
+	images          map[image.Digest]error // what each image answers, else deleted
+	whole           map[int]error          // what the call of this number answers
 }
 
 func (r *recorder) MaxBatch() int { return r.batch }

@@ -26,13 +26,16 @@ type RegistryEnv struct {
 }
 
 // RegistryConfig is what the configuration of one kind of registry decodes
-// into. Planning opens a Reader; only apply opens a Writer.
+// into. Planning opens a Reader, what marks images a Tagger; only apply and
+// restore open a Writer.
 type RegistryConfig interface {
 	// OpenReader opens the registry for reading. name is its name in the
 	// configuration.
 	OpenReader(ctx context.Context, name string, env RegistryEnv) (registry.Reader, error)
 	// OpenWriter opens it for changes.
 	OpenWriter(ctx context.Context, name string, env RegistryEnv) (registry.Writer, error)
+	// OpenTagger opens it for giving and taking tags.
+	OpenTagger(ctx context.Context, name string, env RegistryEnv) (registry.Tagger, error)
 }
 
 // SourceKind is one kind of usage source.

@@ -31,3 +31,12 @@ func (c *ecrConfig) OpenWriter(ctx context.Context, name string, env config.Regi
 	}
 	return w, nil
 }
+
+// OpenTagger implements config.RegistryConfig.
+func (c *ecrConfig) OpenTagger(ctx context.Context, name string, env config.RegistryEnv) (registry.Tagger, error) {
+	t, err := c.Config.OpenTagger(ctx, name, ecr.Env(env))
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}

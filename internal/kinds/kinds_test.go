@@ -92,5 +92,9 @@ func TestOpenFails(t *testing.T) {
 		if err == nil || writer != nil {
 			t.Errorf("%s: writer %v, error %v", k.Name, writer, err)
 		}
+		tagger, err := k.New().OpenTagger(ctx, "prod", env)
+		if err == nil || tagger != nil {
+			t.Errorf("%s: tagger %v, error %v", k.Name, tagger, err)
+		}
 	}
 }

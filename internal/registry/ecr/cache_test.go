@@ -178,8 +178,7 @@ func TestMaybeOwnPull(t *testing.T) {
 		"over a day later":               {start.Add(24*time.Hour + time.Millisecond), here, false},
 		"read elsewhere":                 {start, there, false},
 	} {
-		r := reading{origin: here}
-		if got := r.maybeOwnPull(image.At(test.pulled), &manifests.Entry{Origin: test.origin, ReadAt: readAt}); got != test.want {
+		if got := maybeOwnPull(here, image.At(test.pulled), &manifests.Entry{Origin: test.origin, ReadAt: readAt}); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}

@@ -59,7 +59,17 @@ func (c Config) OpenWriter(ctx context.Context, name string, env Env) (*Writer, 
 	if err != nil {
 		return nil, err
 	}
-	return newWriter(id, sdk), nil
+	return newWriter(id, sdk, env), nil
+}
+
+// OpenTagger opens the registry for tags. name is what the configuration calls
+// it. AWS is asked for the caller's account where none is configured.
+func (c Config) OpenTagger(ctx context.Context, name string, env Env) (*Tagger, error) {
+	id, sdk, err := c.open(ctx, name, env)
+	if err != nil {
+		return nil, err
+	}
+	return newTagger(id, sdk, env), nil
 }
 
 func (c Config) target() awsapi.Target {

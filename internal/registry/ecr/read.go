@@ -95,7 +95,7 @@ func (r *reading) recall(contents *image.Contents) (missing []int) {
 		}
 		switch {
 		case ok:
-			if r.maybeOwnPull(img.PulledAt, &known) {
+			if maybeOwnPull(r.origin, img.PulledAt, &known) {
 				contents.OwnPulls[i] = known.PulledBefore
 			}
 			if needed {
@@ -113,8 +113,8 @@ func (r *reading) recall(contents *image.Contents) (missing []int) {
 }
 
 // maybeOwnPull reports whether a recorded pull may be our reading of the
-// manifest in this repository.
-func (r *reading) maybeOwnPull(pulled image.Time, e *manifests.Entry) bool {
-	return pulled.Known() && e.Origin == r.origin &&
+// manifest in the repository of this origin.
+func maybeOwnPull(origin manifests.Origin, pulled image.Time, e *manifests.Entry) bool {
+	return pulled.Known() && e.Origin == origin &&
 		pulled >= e.ReadAt-ownPullBefore && pulled <= e.ReadAt+ownPullAfter
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -31,41 +32,39 @@ func (e *ImageError) Error() string {
 }
 
 // UnknownOutcomeError says that ECR's answer does not tell what became of an
-// image that it was asked to delete.
+// image that it was asked to delete or to archive.
 type UnknownOutcomeError struct {
 	Digest image.Digest
 }
 
 func (e *UnknownOutcomeError) Error() string {
-	return fmt.Sprintf("%s: the registry's answer does not say whether the image was deleted", e.Digest)
+	return fmt.Sprintf("%s: the registry's answer does not say what became of the image", e.Digest)
 }
 
 // Writer changes an ECR registry. Its methods may be called by many goroutines
 // at once.
 type Writer struct {
-	id    registry.Identity
-	calls writeCalls
+	*Tagger
+	writes writeCalls
 }
 
 var _ registry.Writer = (*Writer)(nil)
 
-// writeCalls are the calls that a writer makes.
+// writeCalls are the calls that a writer makes besides those of a tagger.
 type writeCalls struct {
 	batchDeleteImage        func(context.Context, *ecr.BatchDeleteImageInput, ...func(*ecr.Options)) (*ecr.BatchDeleteImageOutput, error)
 	updateImageStorageClass func(context.Context, *ecr.UpdateImageStorageClassInput, ...func(*ecr.Options)) (*ecr.UpdateImageStorageClassOutput, error)
-	describeImages          func(context.Context, *ecr.DescribeImagesInput, ...func(*ecr.Options)) (*ecr.DescribeImagesOutput, error)
 }
 
-func newWriter(id registry.Identity, sdk aws.Config) *Writer {
+func newWriter(id registry.Identity, sdk aws.Config, env Env) *Writer {
 	client := ecr.NewFromConfig(sdk)
-	return &Writer{id: id, calls: writeCalls{
+	return &Writer{Tagger: newTagger(id, sdk, env), writes: writeCalls{
 		batchDeleteImage:        client.BatchDeleteImage,
 		updateImageStorageClass: client.UpdateImageStorageClass,
-		describeImages:          client.DescribeImages,
 	}}
 }
 
-// MaxBatch is how many images one call of Delete takes.
+// MaxBatch is how many images one call of Delete or Manifests takes.
 func (w *Writer) MaxBatch() int { return maxBatch }
 
 // Delete deletes images. See registry.Writer. They are named by digest alone:
@@ -81,7 +80,7 @@ func (w *Writer) Delete(ctx context.Context, repository string, digests []image.
 	for _, d := range digests {
 		in.ImageIds = append(in.ImageIds, types.ImageIdentifier{ImageDigest: aws.String(d.String())})
 	}
-	out, err := w.calls.batchDeleteImage(ctx, &in)
+	out, err := w.writes.batchDeleteImage(ctx, &in)
 	if err != nil {
 		return nil, fmt.Errorf("delete images of repository %s: %w", repository, gone(repository, err))
 	}
@@ -134,31 +133,47 @@ func digestsIn(text string, own image.Digest) (digests []image.Digest) {
 
 // Archive moves one image to the archive storage class. See registry.Writer.
 func (w *Writer) Archive(ctx context.Context, repository string, digest image.Digest) error {
-	_, err := w.calls.updateImageStorageClass(ctx, &ecr.UpdateImageStorageClassInput{
-		RegistryId: &w.id.Account, RepositoryName: &repository,
-		ImageId:            &types.ImageIdentifier{ImageDigest: aws.String(digest.String())},
-		TargetStorageClass: types.TargetStorageClassArchive,
-	})
-	if err == nil {
-		return nil
+	err := w.store(ctx, repository, digest, types.TargetStorageClassArchive, image.Archived)
+	if err != nil {
+		return fmt.Errorf("archive image %s of repository %s: %w", digest, repository, gone(repository, err))
 	}
-	// Whether ECR refuses an image that is archived already is not documented,
-	// so a refusal is judged by what the image is now.
-	var refused *types.ImageStorageClassUpdateNotSupportedException
-	if errors.As(err, &refused) && w.archived(ctx, repository, digest) {
-		return nil
-	}
-	return fmt.Errorf("archive image %s of repository %s: %w", digest, repository, gone(repository, err))
+	return nil
 }
 
-// archived reports whether an image is known to be in the archive.
-func (w *Writer) archived(ctx context.Context, repository string, digest image.Digest) bool {
-	out, err := w.calls.describeImages(ctx, &ecr.DescribeImagesInput{
+// Activate asks for an archived image back. See registry.Writer.
+func (w *Writer) Activate(ctx context.Context, repository string, digest image.Digest) error {
+	err := w.store(ctx, repository, digest, types.TargetStorageClassStandard, image.Active, image.Activating)
+	if err != nil {
+		return fmt.Errorf("activate image %s of repository %s: %w", digest, repository, gone(repository, err))
+	}
+	return nil
+}
+
+// store asks for another storage class. Whether ECR refuses an image that has it
+// already is not documented. So a refusal, and an answer that does not tell, is
+// judged by what the image is now.
+func (w *Writer) store(ctx context.Context, repository string, digest image.Digest, class types.TargetStorageClass, done ...image.Status) error {
+	out, err := w.writes.updateImageStorageClass(ctx, &ecr.UpdateImageStorageClassInput{
 		RegistryId: &w.id.Account, RepositoryName: &repository,
-		ImageIds: []types.ImageIdentifier{{ImageDigest: aws.String(digest.String())}},
-		Filter:   &types.DescribeImagesFilter{ImageStatus: types.ImageStatusFilterAny},
+		ImageId:            &types.ImageIdentifier{ImageDigest: aws.String(digest.String())},
+		TargetStorageClass: class,
 	})
-	return err == nil && len(out.ImageDetails) == 1 && out.ImageDetails[0].ImageStatus == types.ImageStatusArchived
+	var refused *types.ImageStorageClassUpdateNotSupportedException
+	var missing *types.ImageNotFoundException
+	switch {
+	case errors.As(err, &missing):
+		return &registry.ImageGoneError{Repository: repository, Digest: digest}
+	case err != nil && !errors.As(err, &refused):
+		return err
+	case err == nil && out.ImageStatus != "":
+		return nil
+	case err == nil:
+		err = &UnknownOutcomeError{Digest: digest}
+	}
+	if img, there, lookErr := w.find(ctx, repository, digest); lookErr == nil && there && slices.Contains(done, img.Status) {
+		return nil
+	}
+	return err
 }
 
 // gone gives the error of a repository that does not exist its type.

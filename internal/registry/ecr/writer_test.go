@@ -78,7 +78,7 @@ func TestDeleteAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t).writer(t, Config{})
-			w.calls.batchDeleteImage = func(_ context.Context, in *ecr.BatchDeleteImageInput, _ ...func(*ecr.Options)) (*ecr.BatchDeleteImageOutput, error) {
+			w.writes.batchDeleteImage = func(_ context.Context, in *ecr.BatchDeleteImageInput, _ ...func(*ecr.Options)) (*ecr.BatchDeleteImageOutput, error) {
 				out := test.out
 				out.ImageIds = append(out.ImageIds, *id(a))
 				return &out, nil
@@ -145,6 +145,24 @@ func TestWriteErrors(t *testing.T) {
 	}
 	if len(repo.Images()) != 1 {
 		t.Error("the image is gone")
+	}
+}
+
+// TestArchiveWithoutAnAnswer has a registry that answers with an empty object:
+// that is no success unless the image is in the archive.
+func TestArchiveWithoutAnAnswer(t *testing.T) {
+	w := newWorld(t)
+	repo := w.own().MustCreateRepository("apps/web", embedded.RepositoryOptions{})
+	active, archived := push(repo, plain("active")), push(repo, plain("archived"))
+	repo.Archive(archived, start)
+	w.SetFaults(embedded.FaultOn("ecr", "UpdateImageStorageClass", embedded.Fault{Kind: embedded.FaultEmptyObject}))
+	writer := w.writer(t, Config{})
+	if err := writer.Archive(t.Context(), "apps/web", digestOf(t, archived)); err != nil {
+		t.Errorf("archived already: %v", err)
+	}
+	var unknown *UnknownOutcomeError
+	if err := writer.Archive(t.Context(), "apps/web", digestOf(t, active)); !errors.As(err, &unknown) || unknown.Digest != digestOf(t, active) {
+		t.Errorf("active: %v, want an UnknownOutcomeError", err)
 	}
 }
 

@@ -1,0 +1,185 @@
+package ecr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/manifests"
+	"github.com/regsweep/regsweep/internal/registry"
+)
+
+// Manifests returns manifests as they were pushed. See registry.Writer.
+func (w *Writer) Manifests(ctx context.Context, repository string, digests []image.Digest) ([]registry.Fetched, error) {
+	if len(digests) == 0 {
+		return nil, nil
+	}
+	fetched, err := w.manifests(ctx, repository, digests)
+	if err != nil {
+		return nil, fmt.Errorf("read manifests of repository %s: %w", repository, gone(repository, err))
+	}
+	return fetched, nil
+}
+
+// manifests looks the images up, for what only their description tells, and
+// reads those that can be read.
+func (t *Tagger) manifests(ctx context.Context, repository string, digests []image.Digest) ([]registry.Fetched, error) {
+	images, err := t.findAll(ctx, repository, digests)
+	if err != nil {
+		return nil, err
+	}
+	fetched := make([]registry.Fetched, len(digests))
+	var active []image.Image
+	for i, d := range digests {
+		img, there := images[d]
+		if fetched[i].Err = readable(repository, d, img, there); fetched[i].Err == nil {
+			active = append(active, img)
+		}
+	}
+	if len(active) == 0 {
+		return fetched, nil
+	}
+	read, err := t.fetch(ctx, repository, active)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range digests {
+		if fetched[i].Err == nil {
+			fetched[i] = read[d]
+		}
+	}
+	return fetched, nil
+}
+
+// findAll looks images up, and leaves out those that are not there. ECR refuses
+// the whole list for one of these; then it is asked for one after the other.
+func (t *Tagger) findAll(ctx context.Context, repository string, digests []image.Digest) (map[image.Digest]image.Image, error) {
+	var ids []types.ImageIdentifier
+	for _, d := range digests {
+		ids = append(ids, types.ImageIdentifier{ImageDigest: aws.String(d.String())})
+	}
+	images := make(map[image.Digest]image.Image, len(digests))
+	list, err := t.describe(ctx, repository, ids)
+	var missing *types.ImageNotFoundException
+	switch {
+	case errors.As(err, &missing):
+		for _, d := range digests {
+			img, there, err := t.find(ctx, repository, d)
+			if err != nil {
+				return nil, err
+			}
+			if there {
+				images[d] = img
+			}
+		}
+		return images, nil
+	case err != nil:
+		return nil, err
+	}
+	for _, img := range list {
+		images[img.Digest] = img
+	}
+	for _, d := range digests {
+		if _, ok := images[d]; !ok {
+			return nil, &UnknownOutcomeError{Digest: d}
+		}
+	}
+	return images, nil
+}
+
+// manifest reads the manifest of one image.
+func (t *Tagger) manifest(ctx context.Context, repository string, img image.Image) (registry.Manifest, error) {
+	read, err := t.fetch(ctx, repository, []image.Image{img})
+	if err != nil {
+		return registry.Manifest{}, err
+	}
+	return read[img.Digest].Manifest, read[img.Digest].Err
+}
+
+// fetch reads the manifests of images that have just been looked up, by digest:
+// by tag ECR may convert them. Every image has an entry in the result.
+//
+// ECR counts it as a pull of each (aws/containers-roadmap#2390), so it is
+// remembered when that was and what the pull time was before.
+func (t *Tagger) fetch(ctx context.Context, repository string, images []image.Image) (map[image.Digest]registry.Fetched, error) {
+	in := ecr.BatchGetImageInput{
+		RegistryId: &t.id.Account, RepositoryName: &repository,
+		AcceptedMediaTypes: append([]string{image.MediaTypeOCIIndex, image.MediaTypeDockerManifestList}, singles...),
+	}
+	asked := make(map[image.Digest]image.Image, len(images))
+	fetched := make(map[image.Digest]registry.Fetched, len(images))
+	for _, img := range images {
+		asked[img.Digest] = img
+		fetched[img.Digest] = registry.Fetched{Manifest: registry.Manifest{Digest: img.Digest}, Err: &UnreadError{Digest: img.Digest}}
+		in.ImageIds = append(in.ImageIds, types.ImageIdentifier{ImageDigest: aws.String(img.Digest.String())})
+		if img.MediaType != "" && !slices.Contains(in.AcceptedMediaTypes, img.MediaType) {
+			in.AcceptedMediaTypes = append(in.AcceptedMediaTypes, img.MediaType)
+		}
+	}
+	began := image.At(t.env.Now())
+	out, err := t.calls.batchGetImage(ctx, &in)
+	if err != nil {
+		return nil, fmt.Errorf("read manifests: %w", err)
+	}
+	for i := range out.Failures {
+		f := &out.Failures[i]
+		d, err := image.ParseDigest(imageDigest(f.ImageId))
+		if _, ok := asked[d]; err != nil || !ok {
+			continue // what was asked for is then not mentioned
+		}
+		var reason error = &ImageError{Digest: d, Code: string(f.FailureCode), Reason: aws.ToString(f.FailureReason)}
+		if f.FailureCode == types.ImageFailureCodeImageNotFound {
+			reason = &registry.ImageGoneError{Repository: repository, Digest: d} // since it was looked up
+		}
+		fetched[d] = registry.Fetched{Manifest: registry.Manifest{Digest: d}, Err: reason}
+	}
+	var entries []manifests.Entry
+	for i := range out.Images {
+		got := &out.Images[i]
+		m := registry.Manifest{MediaType: aws.ToString(got.ImageManifestMediaType), Content: []byte(aws.ToString(got.ImageManifest))}
+		// Other content than that of a digest is that of none.
+		m.Digest = image.DigestOf(m.Content)
+		img, ok := asked[m.Digest]
+		if !ok {
+			continue
+		}
+		if m.MediaType == "" {
+			m.MediaType = img.MediaType
+		}
+		fetched[m.Digest] = registry.Fetched{Manifest: m}
+		if parsed, err := image.ParseManifest(m.Content, m.MediaType); err == nil {
+			entries = append(entries, manifests.Entry{
+				Digest: m.Digest, Manifest: parsed, Origin: manifests.OriginOf(t.id.Host, repository),
+				ReadAt: began, PulledBefore: t.pulledBefore(repository, img),
+			})
+		}
+	}
+	t.env.Manifests.Put(entries)
+	return fetched, nil
+}
+
+// pulledBefore returns the pull time of an image without what may be our own
+// reading of it.
+func (t *Tagger) pulledBefore(repository string, img image.Image) image.Time {
+	known, ok := t.env.Manifests.Get(img.Digest)
+	if ok && maybeOwnPull(manifests.OriginOf(t.id.Host, repository), img.PulledAt, &known) {
+		return known.PulledBefore
+	}
+	return img.PulledAt
+}
+
+// UnreadError says that ECR's answer does not have the manifest of an image that
+// it was asked for, or has other content under its digest.
+type UnreadError struct {
+	Digest image.Digest
+}
+
+func (e *UnreadError) Error() string {
+	return fmt.Sprintf("%s: the registry's answer does not have its manifest", e.Digest)
+}
