@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/regsweep/regsweep/internal/app"
+	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/kinds"
 	"github.com/regsweep/regsweep/internal/usage"
@@ -36,6 +37,9 @@ type World struct {
 	Kinds config.Kinds
 	// Signals makes the commands end in good order on SIGINT and SIGTERM.
 	Signals bool
+	// AWS is how AWS is reached, but for the clock and the version. The zero
+	// value is the SDK's default chain; tests call an account in this process.
+	AWS awsapi.Options
 }
 
 // OS returns the real world.

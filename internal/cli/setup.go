@@ -92,7 +92,9 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		}
 	}
 	if session == nil {
-		session = awsapi.NewSession(awsapi.Options{Now: w.Now, Version: Version()})
+		aws := w.AWS
+		aws.Now, aws.Version = w.Now, Version()
+		session = awsapi.NewSession(aws)
 	}
 	env := usage.Env{AWS: session, Getenv: w.getenv, Now: w.Now, Dir: cfg.Dir, CacheDir: w.cacheDir()}
 	if env.CacheDir == "" {

@@ -52,28 +52,13 @@ func (h *head) grounds() []string {
 
 // Judge returns the verdict on each image, by digest.
 func Judge(w World) map[string]Judgement {
-	heads := w.heads()
-	for _, h := range heads {
-		h.keeps = append(w.heldBy(h), w.keptBy(h, heads)...)
-	}
-	w.minRemaining(heads)
-	w.maxImages(heads)
-	for _, h := range heads {
-		h.holds = w.gaps(h)
-		h.done = h.rule != nil && h.rule.Archive && h.Archived
-	}
-
+	heads := w.judgedHeads()
 	verdicts := map[string]Judgement{}
-	going := 0
 	for i := range w.Repository.Images {
 		img := &w.Repository.Images[i]
-		v := w.verdict(img, heads)
-		if v == "delete" || v == "archive" {
-			going++
-		}
-		verdicts[img.Digest] = Judgement{Verdict: v}
+		verdicts[img.Digest] = Judgement{Verdict: w.verdict(img, heads)}
 	}
-	over := going*100 > w.Policy.MaxSharePercent*len(w.Repository.Images)
+	over := w.overShare(heads)
 	for d, j := range verdicts {
 		h := headOf(heads, d)
 		if h != nil {
@@ -90,6 +75,35 @@ func Judge(w World) map[string]Judgement {
 	}
 	return verdicts
 }
+
+// judgedHeads are the heads with everything that is decided of them.
+func (w *World) judgedHeads() []*head {
+	heads := w.heads()
+	for _, h := range heads {
+		h.keeps = append(w.heldBy(h), w.keptBy(h, heads)...)
+	}
+	w.minRemaining(heads)
+	w.maxImages(heads)
+	for _, h := range heads {
+		h.holds = w.gaps(h)
+		h.done = h.rule != nil && h.rule.Archive && h.Archived
+	}
+	return heads
+}
+
+// overShare reports whether more would go than the limit of the repository
+// allows.
+func (w *World) overShare(heads []*head) bool {
+	going := 0
+	for i := range w.Repository.Images {
+		if goes(w.verdict(&w.Repository.Images[i], heads)) {
+			going++
+		}
+	}
+	return going*100 > w.Policy.MaxSharePercent*len(w.Repository.Images)
+}
+
+func goes(verdict string) bool { return verdict == "delete" || verdict == "archive" }
 
 func headOf(heads []*head, digest string) *head {
 	for _, h := range heads {

@@ -219,5 +219,8 @@ func (w *World) fieldsHold(root *Image, governed []*Image, r *Rule, k *Keep) (bo
 			return err == nil && c.Check(v)
 		})
 	})
+	field(k.When != nil, "when", func() bool {
+		return root.Size < k.When.Below && !slices.Contains(w.tags(root), k.When.Without)
+	})
 	return hold, codes
 }

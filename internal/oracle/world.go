@@ -33,7 +33,9 @@ type Image struct {
 	Tags   []string
 	// Pushed and Pulled are 0 where they are not known.
 	Pushed, Pulled int64
-	Archived       bool
+	// Size is in bytes.
+	Size     int64
+	Archived bool
 	// Index says that it is an index, which Lists others, in any order.
 	Index bool
 	Lists []Entry
@@ -104,6 +106,14 @@ type Keep struct {
 	UsedWithin   int64
 	Semver       string
 	MaxImages    int
+	When         *When
+}
+
+// When stands for the expressions: an image that is smaller than Below bytes and
+// has not the tag Without.
+type When struct {
+	Below   int64
+	Without string
 }
 
 // Age is a number of milliseconds, or what a resource tag of the repository
