@@ -74,8 +74,9 @@ type Outcome struct {
 	Gaps bool
 }
 
-// Held reports whether something is held by a gap or a limit.
-func (o *Outcome) Held() bool { return o.Gaps || o.Plan.Totals.Held > 0 }
+// Held reports whether something is held by a gap or a limit. What only the
+// grace period holds is as it should be.
+func (o *Outcome) Held() bool { return o.Gaps || o.Plan.Totals.HeldBack() > 0 }
 
 // CollectUsage reads the usage sources.
 func (a *App) CollectUsage(ctx context.Context) (*usage.Result, error) {

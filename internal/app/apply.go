@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 	"github.com/regsweep/regsweep/internal/graph"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
-	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
 )
 
@@ -63,8 +61,9 @@ func (a *App) reader(name string) registry.Reader {
 
 // Apply deletes and archives what the plan says, after reading usage and images
 // again: what is no longer condemned, or whose digest, tags or family changed,
-// is left. The report is there also where the error is not nil, and says what
-// was done until then.
+// is left. It marks what the plan would mark, and takes marks from what is kept.
+// The report is there also where the error is not nil, and says what was done
+// until then.
 func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.Report, error) {
 	report := &plan.Report{Schema: plan.ReportSchema, Repositories: []plan.RepositoryReport{}}
 	if !p.Totals.Acts() {
@@ -121,7 +120,7 @@ func (a *App) applyAll(ctx context.Context, p *plan.Plan, open OpenWriter, w *wa
 	for _, reg := range p.Registries {
 		affected += len(acting(reg))
 	}
-	a.Progress.applying(affected, p.Totals.Delete+p.Totals.Archive)
+	a.Progress.applying(affected, p.Totals.Delete+p.Totals.Archive+p.Totals.Condemn+p.Totals.Unmark)
 
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
@@ -155,7 +154,7 @@ func (a *App) applyAll(ctx context.Context, p *plan.Plan, open OpenWriter, w *wa
 	return group.Wait()
 }
 
-// acting returns the repositories of which something goes.
+// acting returns the repositories in which something is to be done.
 func acting(reg plan.Registry) (list []*plan.Repository) {
 	for i := range reg.Repositories {
 		if reg.Repositories[i].Totals.Acts() {
@@ -252,8 +251,15 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	}
 	s := sweep{writer: writer, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}
 	s.recheck = a.rechecker(reader, repo, w, k, readAt, &s)
-	r.Held = slices.Contains(judged.Verdicts, policy.VerdictHeld)
-	err = s.run(ctx)
+	r.Held = judged.HeldBack()
+	marks := newMarker(writer, judged, r, a.Progress, a.Now)
+	// What is kept comes first: whatever ends this run, it needs its mark no more.
+	if err = marks.revoke(ctx); err == nil {
+		err = s.run(ctx)
+	}
+	if err == nil {
+		err = marks.condemn(ctx)
+	}
 	var gap *gapError
 	if errors.As(err, &gap) {
 		r.Gap, r.Held, err = gap.Error(), true, nil
@@ -267,7 +273,7 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	}
 	// What is neither gone nor failed is left: it, its family or what is in use is
 	// not as it was planned.
-	r.Changed = total - r.Deleted - r.Archived - len(r.Failures)
+	r.Changed = total - r.Deleted - r.Archived - r.Undeleted()
 	r.BytesFreed, r.BytesFreedAtMost = judged.Freed(func(i int) bool { return s.gone[i] })
 	return err
 }

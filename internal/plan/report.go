@@ -15,6 +15,8 @@ type Report struct {
 	Archived         int                `json:"archived"`
 	Changed          int                `json:"changed"`
 	Failed           int                `json:"failed"`
+	Condemned        int                `json:"condemned,omitempty"`
+	Unmarked         int                `json:"unmarked,omitempty"`
 	BytesFreed       int64              `json:"bytesFreed"`
 	BytesFreedAtMost int64              `json:"bytesFreedAtMost"`
 	Repositories     []RepositoryReport `json:"repositories"`
@@ -36,8 +38,12 @@ type RepositoryReport struct {
 	Archived int    `json:"archived"`
 	// Changed are images of the plan that are left since they, their family or
 	// what is in use is no longer as it was planned.
-	Changed  int       `json:"changed"`
-	Failures []Failure `json:"failures,omitempty"`
+	Changed int `json:"changed"`
+	// Condemned are images that were marked for the grace period, and Unmarked
+	// those that lost their mark since they are kept.
+	Condemned int       `json:"condemned,omitempty"`
+	Unmarked  int       `json:"unmarked,omitempty"`
+	Failures  []Failure `json:"failures,omitempty"`
 	// Images are those that were deleted, in the order of their deletion: a list
 	// of Gone, kept elsewhere until it is written.
 	Images json.Marshaler `json:"images,omitempty"`
@@ -57,10 +63,23 @@ type Gone struct {
 	Size   int64        `json:"size"`
 }
 
-// Failure is one image that should have gone and is still there.
+// Failure is one image that should have gone and is still there, or with which
+// something else failed.
 type Failure struct {
 	Digest image.Digest `json:"digest"`
-	Detail string       `json:"detail"`
+	// Mark is what was to be done about its marks, where that failed.
+	Mark   Mark   `json:"mark,omitempty"`
+	Detail string `json:"detail"`
+}
+
+// Undeleted is how many of the failures are images that should have gone.
+func (r *RepositoryReport) Undeleted() (n int) {
+	for _, f := range r.Failures {
+		if f.Mark == "" {
+			n++
+		}
+	}
+	return n
 }
 
 // Finish sorts the repositories and sums them up.
@@ -75,6 +94,8 @@ func (r *Report) Finish() {
 		r.Archived += repo.Archived
 		r.Changed += repo.Changed
 		r.Failed += len(repo.Failures)
+		r.Condemned += repo.Condemned
+		r.Unmarked += repo.Unmarked
 		r.BytesFreed += repo.BytesFreed
 		r.BytesFreedAtMost += repo.BytesFreedAtMost
 		r.Held = r.Held || repo.Held
