@@ -26,6 +26,12 @@ type Run struct {
 	// Delete and Archive say that images are deleted, and moved to the archive
 	// storage class.
 	Delete, Archive bool
+	// Tag says that images are given tags of regsweep and that these are taken
+	// away again, for `grace` and for `regsweep tag`.
+	Tag bool
+	// Restore says that images are put back, and brought back from the archive
+	// storage class.
+	Restore bool
 }
 
 // Need is that some actions on a resource must be allowed.

@@ -22,10 +22,13 @@ func (c Config) IAM(run permissions.Run) []permissions.Need {
 		Actions:  []string{"ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories"},
 		Resource: permissions.Resource("ecr", cmp.Or(c.Region, run.Region), cmp.Or(c.Account, roleAccount), "repository/*"),
 	}
-	if run.Delete {
+	if run.Delete || run.Tag { // IAM knows no action that takes only a tag away
 		repositories.Actions = append(repositories.Actions, "ecr:BatchDeleteImage")
 	}
-	if run.Archive {
+	if run.Tag || run.Restore {
+		repositories.Actions = append(repositories.Actions, "ecr:PutImage")
+	}
+	if run.Archive || run.Restore {
 		repositories.Actions = append(repositories.Actions, "ecr:UpdateImageStorageClass")
 	}
 	if !run.RepositoryTags {
@@ -42,7 +45,7 @@ func (c Config) IAM(run permissions.Run) []permissions.Need {
 
 // Actions returns the IAM actions that the registry needs, sorted, if rules read
 // the tags of repositories: those of the reader, and with write those of the
-// writer too.
+// tagger and the writer too.
 func Actions(c Config, write bool) []string {
-	return permissions.Actions(c.IAM(permissions.Run{RepositoryTags: true, Delete: write, Archive: write}))
+	return permissions.Actions(c.IAM(permissions.Run{RepositoryTags: true, Delete: write, Archive: write, Tag: write, Restore: write}))
 }
