@@ -31,7 +31,7 @@ var order = [][]string{
 	{"internal/usage/awsusage"},
 	// What a usage source and a registry are.
 	{"internal/usage"},
-	{"internal/registry"},
+	{"internal/registry", "internal/journal"},
 	// Where files and objects are kept, and what may be called, by the libraries below.
 	{"internal/objects", "internal/permissions"},
 	// Libraries: each could be a module of its own.

@@ -105,7 +105,10 @@ func (o *Object) explain(err error, action, region string) error {
 	}
 	if denied, ok := errors.AsType[*awsapi.DeniedError](err); ok {
 		if denied.Resource == "" && denied.Action == action {
-			denied.Resource = fmt.Sprintf("arn:%s:s3:::%s/%s", awsapi.Partition(region), o.bucket, o.key)
+			denied.Resource = fmt.Sprintf("arn:%s:s3:::%s", awsapi.Partition(region), o.bucket)
+			if action != listAction {
+				denied.Resource += "/" + o.key
+			}
 		}
 		// See GetObject in the API reference, "Permissions".
 		if action == "s3:GetObject" && (denied.Principal == "" || denied.Action == "s3:ListBucket") {

@@ -1,0 +1,176 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Run writes the journal of one run. Each record is stored for good when a
+// method returns nil. After an error nothing more is written, and the run must
+// change nothing more. Its methods may be called by many goroutines at once; on
+// nil they do nothing.
+type Run struct {
+	now func() time.Time
+	id  string
+
+	mu      sync.Mutex
+	sink    sink
+	batches int
+	// open has the batches without a result.
+	open map[int]Batch
+	// families are those of the repositories that are being swept.
+	families map[repository]*families
+	// unfinished says that a family was left half done.
+	unfinished bool
+	// err is the first error.
+	err error
+}
+
+// sink is where records go.
+type sink interface {
+	// write stores a line, with its newline, for good. last says that the run has
+	// ended and nothing is left of it.
+	write(ctx context.Context, line []byte, last bool) error
+	close() error
+}
+
+type repository struct{ registry, name string }
+
+// WriteError says that the journal cannot be written, so that nothing may be
+// changed.
+type WriteError struct {
+	// Place is the journal.
+	Place string
+	Err   error
+}
+
+func (e *WriteError) Error() string {
+	return fmt.Sprintf("the journal cannot be written, and without it nothing is changed: %v; set --journal or REGSWEEP_JOURNAL to a file, a folder, s3://bucket/prefix or - for stdout", e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// ID returns the name of the run, "" for none.
+func (r *Run) ID() string {
+	if r == nil {
+		return ""
+	}
+	return r.id
+}
+
+// Before writes down what is about to be done, and returns the number of the
+// batch. The call may only be made when the error is nil, which is a *WriteError
+// else.
+func (r *Run) Before(ctx context.Context, b Batch) (batch int, err error) {
+	if r == nil {
+		return 0, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.batches++
+	b.Batch = r.batches
+	if err := r.write(ctx, Record{Before: &b}, false); err != nil {
+		return 0, err
+	}
+	if b.Action == Delete {
+		r.family(&b).before(b.Images)
+	}
+	r.open[b.Batch] = Batch{Action: b.Action, Registry: b.Registry, Repository: b.Repository}
+	return b.Batch, nil
+}
+
+// family returns what is followed of a batch's repository. The lock is held.
+func (r *Run) family(b *Batch) *families {
+	at := repository{b.Registry, b.Repository}
+	if r.families[at] == nil {
+		r.families[at] = newFamilies()
+	}
+	return r.families[at]
+}
+
+// After writes down what came of a batch, in the order of its images; an image
+// without an outcome is Left. It must be called also where the run is to end.
+func (r *Run) After(ctx context.Context, batch int, outcomes []Outcome) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.open[batch]
+	delete(r.open, batch)
+	if f := r.families[repository{b.Registry, b.Repository}]; f != nil && b.Action == Delete {
+		f.after(outcomes)
+	}
+	return r.write(context.WithoutCancel(ctx), Record{After: &Result{Batch: batch, Images: outcomes}}, false)
+}
+
+// Finished says that nothing more is done to a repository.
+func (r *Run) Finished(registry, name string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := repository{registry, name}
+	if f := r.families[at]; f != nil {
+		r.unfinished = r.unfinished || len(f.unfinished()) > 0
+		delete(r.families, at)
+	}
+}
+
+// End writes the last record and closes the journal. Settled is set here.
+func (r *Run) End(ctx context.Context, e End) error {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, f := range r.families {
+		r.unfinished = r.unfinished || len(f.unfinished()) > 0
+	}
+	e.Settled = !r.unfinished && r.err == nil
+	err := r.write(context.WithoutCancel(ctx), Record{End: &e}, e.Settled)
+	if closeErr := r.sink.close(); err == nil && closeErr != nil {
+		err = &WriteError{r.id, closeErr}
+	}
+	return err
+}
+
+// write stores a record. The lock is held.
+func (r *Run) write(ctx context.Context, rec Record, last bool) error {
+	if r.err != nil {
+		return r.err
+	}
+	rec.Run, rec.Time = r.id, r.now().UTC()
+	line, err := encode(rec)
+	if err == nil {
+		err = r.sink.write(ctx, line, last)
+	}
+	if err != nil {
+		r.err = &WriteError{r.id, err}
+	}
+	return r.err
+}
+
+// encode returns a record as a line.
+func encode(rec Record) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(rec)
+	return b.Bytes(), err
+}
+
+// Outcomes gives all images of a batch the same outcome.
+func Outcomes(images []Image, state State, detail string) []Outcome {
+	list := make([]Outcome, len(images))
+	for i := range images {
+		list[i] = Outcome{Digest: images[i].Digest, Outcome: state, Detail: detail}
+	}
+	return list
+}
