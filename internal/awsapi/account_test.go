@@ -144,6 +144,22 @@ func TestIdentity(t *testing.T) {
 	})
 }
 
+// TestSTSWithoutAnAnswer has STS answer 200 with nothing in it: that is neither
+// an identity nor a role assumed.
+func TestSTSWithoutAnAnswer(t *testing.T) {
+	for operation, target := range map[string]awsapi.Target{"GetCallerIdentity": {}, "AssumeRole": {AssumeRole: role}} {
+		t.Run(operation, func(t *testing.T) {
+			bubble(t, func(t *testing.T, server *embedded.Server, session *awsapi.Session) {
+				server.SetFaults(embedded.FaultOn("sts", operation, embedded.Fault{Kind: embedded.FaultEmptyObject}))
+				account, arn, _, err := session.Identity(t.Context(), target)
+				if err == nil || account != "" || arn != "" {
+					t.Errorf("account %q, ARN %q, error %v; want an error alone", account, arn, err)
+				}
+			})
+		})
+	}
+}
+
 func TestIdentityIsAskedAgainAfterAnError(t *testing.T) {
 	bubble(t, func(t *testing.T, server *embedded.Server, session *awsapi.Session) {
 		server.SetFaults(embedded.FaultOn("sts", "GetCallerIdentity", embedded.Fault{Kind: embedded.FaultInternal}))

@@ -13,12 +13,18 @@ import (
 // go in circles for ever.
 var ErrRepeatedToken = errors.New("the page token was given before, so the list cannot be read to its end")
 
+// ErrNoList means that AWS answered 200 without the list that was asked for, or
+// with null for it. That is not an empty list: it says nothing of what there is.
+var ErrNoList = errors.New("the answer has no list")
+
 // Stream reads a list page by page. fetch gets the token of a page, which is
 // nil for the first, and returns its items and the token of the next page;
-// a nil or an empty token ends the list. Stream yields each page as it comes.
+// a nil or an empty token ends the list. Items that are nil are no list at all,
+// since the SDK leaves nil only what an answer does not hold: a page without
+// items is empty. Stream yields each page as it comes.
 //
-// After an error, which is fetch's, the context's or ErrRepeatedToken, nothing
-// more is yielded: what came before it is a part of the list, never the whole.
+// After an error, which is fetch's, the context's, ErrNoList or ErrRepeatedToken,
+// nothing more is yielded: what came before it is a part of the list, never the whole.
 func Stream[T any](ctx context.Context, fetch func(ctx context.Context, token *string) (items []T, next *string, err error)) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		// Hashes, since tokens of some services are kilobytes long, and a list
@@ -33,6 +39,10 @@ func Stream[T any](ctx context.Context, fetch func(ctx context.Context, token *s
 			items, next, err := fetch(ctx, token)
 			if err != nil {
 				yield(nil, err)
+				return
+			}
+			if items == nil {
+				yield(nil, fmt.Errorf("page %d: %w", page, ErrNoList))
 				return
 			}
 			if !yield(items, nil) {

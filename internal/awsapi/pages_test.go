@@ -44,8 +44,10 @@ func TestPages(t *testing.T) {
 		err   error
 	}{
 		{name: "one page", list: script{pages: [][]int{{1, 2}}, next: []string{""}}, want: []int{1, 2}, calls: 1},
-		{name: "empty", list: script{pages: [][]int{nil}, next: []string{""}}, calls: 1},
-		{name: "three pages, one of them empty", list: script{pages: [][]int{{1}, nil, {2}}, next: []string{"1", "2", ""}}, want: []int{1, 2}, calls: 3},
+		{name: "empty", list: script{pages: [][]int{{}}, next: []string{""}}, calls: 1},
+		{name: "no list", list: script{pages: [][]int{nil}, next: []string{""}}, calls: 1, err: ErrNoList},
+		{name: "a later page without a list", list: script{pages: [][]int{{1}, nil, {2}}, next: []string{"1", "2", ""}}, want: []int{1}, calls: 2, err: ErrNoList},
+		{name: "three pages, one of them empty", list: script{pages: [][]int{{1}, {}, {2}}, next: []string{"1", "2", ""}}, want: []int{1, 2}, calls: 3},
 		{name: "a page fails", list: script{pages: [][]int{{1}, {2}}, next: []string{"1", ""}, fail: 2}, want: []int{1}, calls: 2, err: errScript},
 		{name: "the same token twice", list: script{pages: [][]int{{1}, {2}}, next: []string{"1", "1"}}, want: []int{1, 2}, calls: 2, err: ErrRepeatedToken},
 		{name: "a circle of tokens", list: script{pages: [][]int{{0}, {1}, {2}}, next: []string{"1", "2", "1"}}, want: []int{0, 1, 2}, calls: 3, err: ErrRepeatedToken},

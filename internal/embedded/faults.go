@@ -27,6 +27,10 @@ const (
 	// FaultRepeatToken acts, and answers with the page token of the request as
 	// the token of the next page. A request without a token is answered as ever.
 	FaultRepeatToken
+	// FaultEmptyObject answers with HTTP 200 and an object in which everything is
+	// absent, without acting: {}, or an empty result of the Query protocol. An
+	// object in Amazon S3 then has the content {}.
+	FaultEmptyObject
 	// FaultHang waits for For, or until the client goes away when For is 0,
 	// and then answers as ever if the client is still there.
 	FaultHang

@@ -237,6 +237,9 @@ func (s *Server) answer(c *Call, act operation, fault Fault) (any, error) {
 	if err := s.authorize(c); err != nil {
 		return nil, err
 	}
+	if fault.Kind == FaultEmptyObject {
+		return c.service.protocol.nothing(), nil
+	}
 	return act(c)
 }
 

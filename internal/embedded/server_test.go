@@ -56,6 +56,7 @@ func TestFaults(t *testing.T) {
 		{"dropped after", embedded.Fault{Kind: embedded.FaultDropAfter}, "", true, true},
 		{"truncated", embedded.Fault{Kind: embedded.FaultTruncate}, "", true, true},
 		{"malformed", embedded.Fault{Kind: embedded.FaultMalformed}, "", true, true},
+		{"empty object", embedded.Fault{Kind: embedded.FaultEmptyObject}, "", false, false},
 		{"hang a while", embedded.Fault{Kind: embedded.FaultHang, For: time.Millisecond}, "", false, true},
 	}
 	for _, test := range tests {

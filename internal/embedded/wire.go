@@ -69,6 +69,18 @@ func writeAnswer(w http.ResponseWriter, c *Call, answer any, fault Fault) {
 	}
 }
 
+// nothing returns an answer in which everything is absent.
+func (p protocol) nothing() any {
+	switch p {
+	case query:
+		return struct{}{}
+	case restXML:
+		return &rawAnswer{status: http.StatusOK, body: []byte("{}")}
+	default:
+		return encoded("{}")
+	}
+}
+
 // encode returns the answer as the protocol writes it.
 func encode(c *Call, answer any) ([]byte, error) {
 	if raw, ok := answer.(*rawAnswer); ok {

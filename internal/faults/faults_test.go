@@ -174,7 +174,7 @@ func TestEveryCallFailsEachTime(t *testing.T) {
 						continue
 					}
 					k := k
-					k.passes = false
+					k.passes, k.passesAt = false, ""
 					trial := trial{setting: set, ref: ref, name: k.name + " each time at " + c.String(), want: wanted(k, c), some: true, rerun: i%4 == 0}
 					trial.fault = func(now seen) embedded.Fault {
 						if now.action == c.action && now.request == c.request {

@@ -13,8 +13,10 @@ type kind struct {
 	name string
 	// fault returns what goes wrong with a call of a service.
 	fault func(service string) embedded.Fault
-	// passes says that the call succeeds when it is made again.
-	passes bool
+	// passes says that the call succeeds when it is made again, and passesAt at
+	// which action it does, since the call is made again there alone.
+	passes   bool
+	passesAt string
 	// paged says that it happens only to a page after the first.
 	paged bool
 }
@@ -56,6 +58,7 @@ var faultKinds = []kind{
 	{name: "dropped after", passes: true, fault: always(embedded.Fault{Kind: embedded.FaultDropAfter})},
 	{name: "truncated", passes: true, fault: always(embedded.Fault{Kind: embedded.FaultTruncate})},
 	{name: "malformed", passes: true, fault: always(embedded.Fault{Kind: embedded.FaultMalformed})},
+	{name: "empty object", passesAt: "ecr:DescribeImages", fault: always(embedded.Fault{Kind: embedded.FaultEmptyObject})},
 	{name: "expired token", fault: refusal(http.StatusForbidden, "ExpiredTokenException", map[string]string{
 		"sts": "ExpiredToken", "s3": "ExpiredToken", "lambda": "ExpiredTokenException",
 	})},

@@ -52,9 +52,6 @@ func (r *Reader) list(ctx context.Context, want func(name string) bool) (found [
 		if err != nil {
 			return nil, nil, err
 		}
-		if out.Repositories == nil {
-			return nil, nil, errors.New("the answer has no list of repositories")
-		}
 		return out.Repositories, out.NextToken, nil
 	})
 	for page, err := range pages {

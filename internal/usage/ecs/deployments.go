@@ -117,6 +117,10 @@ func (r *reader) listDeployments(ctx context.Context, s *service, found *revisio
 		}
 		for _, brief := range page {
 			arn := aws.ToString(brief.ServiceDeploymentArn)
+			if arn == "" {
+				r.record.Fail("list service deployments", "service "+s.holder, errIncomplete)
+				continue
+			}
 			// The list alone does not tell the source and the rollback revision.
 			// What it tells is kept in case the description fails.
 			done := slices.Contains(finished, brief.Status)
@@ -184,6 +188,9 @@ func (r *reader) describeDeployments(ctx context.Context, part []item, found *re
 			names = append(names, aws.ToString(d.Rollback.ServiceRevisionArn))
 		}
 		names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
+		if len(names) == 0 {
+			r.record.Fail("describe service deployments", "service "+part[at].service.holder, errIncomplete)
+		}
 		done := slices.Contains(finished, d.Status)
 		for _, name := range names {
 			found.add(part[at].service, name, stateOf(done), done)

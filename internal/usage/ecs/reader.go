@@ -31,6 +31,10 @@ const (
 // or not any more: it went away since it was listed.
 const missing = "MISSING"
 
+// errIncomplete is a description that lacks what it cannot be without, so that
+// it does not tell which images are meant.
+var errIncomplete = errors.New("the answer of ECS leaves out what it consists of")
+
 // unknownDigest stands for a digest that somebody uses and that nobody tells. It
 // is of no known algorithm, so that it may be any image of the repository.
 const unknownDigest = "unknown:digest"

@@ -63,6 +63,10 @@ func (r *reader) describeRevisions(ctx context.Context, part []item, byARN map[s
 			values = append(values, aws.ToString(c.Image), aws.ToString(c.ImageDigest))
 			resolved = resolved && aws.ToString(c.ImageDigest) != ""
 		}
+		if values[0] == "" && len(found.ContainerImages) == 0 {
+			r.record.Fail("describe service revisions", "service "+rev.service.holder, errIncomplete)
+			continue
+		}
 		r.seeRevision(rev, values)
 		if resolved || rev.settled {
 			r.revisions.Put(arn, values)

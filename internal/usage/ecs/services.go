@@ -90,6 +90,11 @@ func (r *reader) describeServices(ctx context.Context, b batch) []service {
 		for _, revision := range s.CurrentServiceRevisions {
 			found.current = append(found.current, aws.ToString(revision.Arn))
 		}
+		// Only task sets tell what an external controller runs, and it may have
+		// none yet.
+		if aws.ToString(s.TaskDefinition) == "" && len(s.Deployments)+len(s.TaskSets) == 0 && found.controller != types.DeploymentControllerTypeExternal {
+			r.record.Fail("describe services", found.holder, errIncomplete)
+		}
 		services = append(services, found)
 	}
 	r.checkFailures("describe services", b.arns, described, out.Failures)

@@ -65,6 +65,9 @@ func (r *reader) describeTasks(ctx context.Context, b batch) {
 		arn := aws.ToString(task.TaskArn)
 		described = append(described, arn)
 		holder := awsusage.LastPart(b.cluster) + "/" + awsusage.LastPart(arn)
+		if task.Containers == nil || aws.ToString(task.TaskDefinitionArn) == "" {
+			r.record.Fail("describe tasks", holder, errIncomplete)
+		}
 		state, definitionState := image.Running, image.Declared
 		if aws.ToString(task.LastStatus) == stopped {
 			state, definitionState = image.Rollback, image.Rollback

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -80,6 +81,10 @@ func (r *reader) listFunctions(ctx context.Context) []*function {
 		}
 		for _, c := range page {
 			name, number := aws.ToString(c.FunctionName), aws.ToString(c.Version)
+			if name == "" || number == "" {
+				r.record.Fail("list functions", "", errors.New("the answer has a function without a name or a version"))
+				continue
+			}
 			if c.PackageType == types.PackageTypeZip {
 				archives[name] = true
 				continue
@@ -120,6 +125,10 @@ func (r *reader) readAliases(ctx context.Context, f *function) {
 	}
 	for _, alias := range aliases {
 		name, main := aws.ToString(alias.Name), aws.ToString(alias.FunctionVersion)
+		if main == "" {
+			r.record.Fail("list aliases", "function "+f.name, fmt.Errorf("the answer does not say what the alias %q routes to", name))
+			continue
+		}
 		f.route(name, main)
 		if alias.RoutingConfig != nil {
 			for _, other := range slices.Sorted(maps.Keys(alias.RoutingConfig.AdditionalVersionWeights)) {

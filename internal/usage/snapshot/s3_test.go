@@ -55,6 +55,10 @@ func TestS3(t *testing.T) {
 			return ok && denied.Action == "s3:GetObject"
 		}},
 		{"truncated when it was written", whole[:len(whole)-10], embedded.Fault{}, is(io.ErrUnexpectedEOF)},
+		{"an empty object", whole, embedded.Fault{Kind: embedded.FaultEmptyObject}, func(err error) bool {
+			format, ok := errors.AsType[*usage.FormatError](err)
+			return ok && format.Field == "schema"
+		}},
 		{"half of it", whole, embedded.Fault{Kind: embedded.FaultMalformed}, func(err error) bool { _, ok := errors.AsType[*usage.FormatError](err); return ok }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
