@@ -27,7 +27,6 @@ func check(doc *strict.Document, cfg *Config) {
 	c.protect()
 	c.rules()
 	c.limits()
-	c.grace()
 	c.tag()
 	c.price()
 	c.mode()
@@ -160,16 +159,11 @@ func (c checker) limits() {
 	c.atLeast("limits.minRemaining", l.MinRemaining, 0)
 }
 
-func (c checker) grace() {
-	if c.cfg.Grace > 0 {
-		c.doc.Wrong("grace", "a grace period is not supported by this version of regsweep: remove the field, or write 0s")
-	}
-}
-
 // policy compiles the policy and records what is wrong with it, other than
 // what follows from mistakes that are known already.
 func (c checker) policy() {
 	c.cfg.Policy.Tag = policy.Tag{Prefix: c.cfg.Tag.Prefix, Name: c.cfg.Tag.Name}
+	c.cfg.Policy.Grace = c.cfg.Grace
 	compiled, problems := policy.Compile(c.cfg.Policy)
 	c.cfg.Compiled = compiled
 	known := map[string]bool{}

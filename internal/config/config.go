@@ -25,9 +25,10 @@ type Config struct {
 	Version    int        `yaml:"version"`
 	Registries []Registry `yaml:"registries"`
 	Usage      Usage      `yaml:"usage"`
-	// Policy is what is kept. Its Tag repeats the Tag below, which is the one
-	// that the file sets.
-	Policy     policy.Spec   `yaml:",inline"`
+	// Policy is what is kept. Its Tag and Grace repeat those below, which are
+	// the ones that the file sets.
+	Policy policy.Spec `yaml:",inline"`
+	// Grace is how long an image is marked before it is deleted; zero is not.
 	Grace      time.Duration `yaml:"grace"`
 	Tag        Tag           `yaml:"tag"`
 	Price      Price         `yaml:"price"`

@@ -59,7 +59,7 @@ var fields = map[string]field{
 	"limits.maxShare":     {doc: "Largest share of a repository's images that a run may delete or archive, 50% or 0.5; over it the repository is left alone.", standard: "100%", change: replace(share())},
 	"limits.minRemaining": {doc: "How many of the newest images of a repository always stay.", standard: 1},
 
-	"grace": {doc: "How long an image is marked before it is deleted. Not supported yet: 0s.", standard: "0s", change: replace(matching(&jsonschema.Schema{Type: "string"}, `^0[smhdw]$`))},
+	"grace": {doc: "How long an image is condemned, by a tag that marks it, before it is deleted. 0s deletes at once.", standard: "0s"},
 
 	"tag":              {doc: "How regsweep tag marks images in use: with a prefix, or with one name.", change: func(s *jsonschema.Schema) { exclude(s, "prefix", "name") }},
 	"tag.prefix":       {doc: "Marks are this, \"-\" and the time.", standard: "in-use", change: pattern(tagPrefix.String())},

@@ -42,7 +42,7 @@ func TestSchemaAcceptsGoodFiles(t *testing.T) {
 // what a YAML parser reads in another way.
 var beyondSchema = map[string]bool{
 	"cel": true, "controller-schedule": true, "env-duplicate-secret": true, "env-malformed": true, "env-unset": true,
-	"orphans": true, "patterns": true, "rule-names": true, "same-registry": true, "semver": true,
+	"grace-mark": true, "orphans": true, "patterns": true, "rule-names": true, "same-registry": true, "semver": true,
 	"syntax-second-document": true, "two-documents": true, "unreachable-rules": true, "yaml-tags": true,
 }
 
