@@ -198,6 +198,14 @@ func (r *Repository) checkLayers(m Manifest) error {
 // million images, and few calls ask.
 func (r *Repository) blobs() map[string]Descriptor {
 	known := map[string]Descriptor{}
+	now := r.now()
+	for digest, left := range r.leftovers {
+		if now.Before(left.until) {
+			known[digest] = left.blob
+		} else {
+			delete(r.leftovers, digest)
+		}
+	}
 	for digest := range r.layers {
 		known[digest] = Descriptor{MediaType: MediaTypeOCILayer, Digest: digest}
 	}
@@ -205,15 +213,38 @@ func (r *Repository) blobs() map[string]Descriptor {
 		if isIndex(img.mediaType) {
 			continue
 		}
-		m, err := parseManifest(img.manifest, img.mediaType)
-		if err != nil {
-			continue // was valid when it was pushed, so this does not happen
-		}
-		for _, d := range append(m.Layers, *m.Config) {
+		for _, d := range img.blobs() {
 			known[d.Digest] = d
 		}
 	}
 	return known
+}
+
+// leftover is a config or a layer of an image that was deleted.
+type leftover struct {
+	blob  Descriptor
+	until time.Time // when ECR collects it
+}
+
+// blobs returns the config and the layers of an image that is no index.
+func (i *image) blobs() []Descriptor {
+	m, err := parseManifest(i.manifest, i.mediaType)
+	if err != nil {
+		return nil // was valid when it was pushed, so this does not happen
+	}
+	return append(m.Layers, *m.Config)
+}
+
+// leave keeps the blobs of an image that is deleted for the server's layer time.
+func (r *Repository) leave(img *image) {
+	stay := r.region.Account.server.layers
+	if stay == 0 || isIndex(img.mediaType) {
+		return
+	}
+	until := r.now().Add(stay)
+	for _, d := range img.blobs() {
+		r.leftovers[d.Digest] = leftover{d, until}
+	}
 }
 
 // immutable reports whether the tag must not move to another image.
@@ -243,6 +274,7 @@ func (r *Repository) remove(img *image) {
 		forget(r.referrers, img.subject, img.digest)
 	}
 	r.images.remove(img.digest)
+	r.leave(img)
 }
 
 // forget removes a value from the list under the key.

@@ -57,6 +57,7 @@ type Repository struct {
 	parents    map[string][]string // child digest to the indexes that list it
 	referrers  map[string][]string // subject digest to its referrers
 	layers     map[string]bool     // uploaded layers that no image need list
+	leftovers  map[string]leftover // blobs of deleted images that are not collected yet
 	failures   map[string]string   // digest or tag to failure code; "" for all
 }
 
@@ -91,7 +92,7 @@ func (r *Region) CreateRepository(name string, o RepositoryOptions) (*Repository
 		encryption: encryption{EncryptionType: "AES256"},
 		tags:       maps.Clone(o.Tags), everTagged: len(o.Tags) > 0,
 		byTag: map[string]*image{}, parents: map[string][]string{}, referrers: map[string][]string{},
-		layers: map[string]bool{}, failures: map[string]string{},
+		layers: map[string]bool{}, leftovers: map[string]leftover{}, failures: map[string]string{},
 	}
 	r.ecr.mu.Lock()
 	defer r.ecr.mu.Unlock()

@@ -31,6 +31,10 @@ type Options struct {
 	// RestoreTime is how long an archived image is ACTIVATING before it can be
 	// pulled again.
 	RestoreTime time.Duration
+	// LayerTime is how long the layers of a deleted image that no other image of
+	// the repository lists are still there, so that it can be pushed again by its
+	// manifest alone.
+	LayerTime time.Duration
 }
 
 // Server is the embedded AWS. It is safe for concurrent use.
@@ -38,6 +42,7 @@ type Server struct {
 	clock    func() time.Time
 	wait     func(context.Context, time.Duration) error
 	restore  time.Duration
+	layers   time.Duration
 	services []*service
 	targets  map[string]*service // by prefix of X-Amz-Target
 	actions  map[string]*service // by Action of the Query protocol
@@ -71,6 +76,7 @@ func New(o Options) *Server {
 		clock:    o.Clock,
 		wait:     o.Wait,
 		restore:  o.RestoreTime,
+		layers:   o.LayerTime,
 		services: services(),
 		targets:  map[string]*service{},
 		actions:  map[string]*service{},
