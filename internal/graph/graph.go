@@ -162,8 +162,8 @@ func (g *Graph) subjects(i int, yield func(image.Digest)) {
 			yield(d)
 		}
 	}
-	claim(img.Subject)
-	if m := g.Manifests[i]; m != nil && m.Subject != img.Subject {
+	claim(img.Subject())
+	if m := g.Manifests[i]; m != nil && m.Subject != img.Subject() {
 		claim(m.Subject)
 	}
 	for _, tag := range img.Tags {

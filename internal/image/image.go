@@ -66,18 +66,49 @@ func IsIndexType(mediaType string) bool {
 // media types are shared strings.
 type Image struct {
 	Digest Digest
-	// Subject is the image that this one is attached to (OCI subject), or zero.
-	Subject Digest
 	// Tags are sorted. Two images of a repository never share a tag.
 	Tags []string
 	// PushedAt and PulledAt are zero where the registry does not say.
 	PushedAt, PulledAt Time
 	// Size is compressed bytes as the registry counts them: in ECR the sum of
 	// an image's blobs, and for an index the largest of its images.
-	Size         int64
-	MediaType    string
-	ArtifactType string
-	Status       Status
+	Size      int64
+	MediaType string
+	// Artifact is nil where the registry says nothing of it.
+	Artifact *Artifact
+	Status   Status
+}
+
+// Artifact is what an image is as an artifact. Most images have a type like many
+// others and no subject, and share theirs; it is not changed once it is made.
+type Artifact struct {
+	Type string
+	// Subject is the image that this one is attached to (OCI subject), or zero.
+	Subject Digest
+}
+
+// NewArtifact returns an artifact; nil where there is neither type nor subject.
+func NewArtifact(artifactType string, subject Digest) *Artifact {
+	if artifactType == "" && subject.IsZero() {
+		return nil
+	}
+	return &Artifact{artifactType, subject}
+}
+
+// ArtifactType returns the artifact type, or "".
+func (i *Image) ArtifactType() string {
+	if i.Artifact == nil {
+		return ""
+	}
+	return i.Artifact.Type
+}
+
+// Subject returns the image that this one is attached to (OCI subject), or zero.
+func (i *Image) Subject() Digest {
+	if i.Artifact == nil {
+		return Digest{}
+	}
+	return i.Artifact.Subject
 }
 
 // IsIndex reports whether the image lists other images.

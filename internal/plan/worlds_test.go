@@ -290,7 +290,7 @@ func contents(w *oracle.World) *image.Contents {
 	slices.SortFunc(images, func(a, b oracle.Image) int { return strings.Compare(a.Digest, b.Digest) })
 	for i, img := range images {
 		out := image.Image{
-			Digest: parse(img.Digest), Subject: parse(img.Subject), Tags: slices.Sorted(slices.Values(img.Tags)),
+			Digest: parse(img.Digest), Artifact: image.NewArtifact("", parse(img.Subject)), Tags: slices.Sorted(slices.Values(img.Tags)),
 			PushedAt: image.Time(img.Pushed), PulledAt: image.Time(img.Pulled), Size: 1000, MediaType: image.MediaTypeOCIManifest,
 		}
 		if img.Archived {
@@ -303,7 +303,7 @@ func contents(w *oracle.World) *image.Contents {
 			c.Unreadable[i] = "cut off"
 		case img.Index:
 			out.MediaType = image.MediaTypeOCIIndex
-			m = &image.Manifest{MediaType: out.MediaType, Subject: out.Subject}
+			m = &image.Manifest{MediaType: out.MediaType, Subject: out.Subject()}
 			for _, e := range img.Lists {
 				child := image.Child{Digest: parse(e.Digest)}
 				if e.Platform {
@@ -312,7 +312,7 @@ func contents(w *oracle.World) *image.Contents {
 				m.Children = append(m.Children, child)
 			}
 		case img.Config != "":
-			m = &image.Manifest{MediaType: out.MediaType, Subject: out.Subject, Config: parse(img.Config)}
+			m = &image.Manifest{MediaType: out.MediaType, Subject: out.Subject(), Config: parse(img.Config)}
 		}
 		if img.OwnPull {
 			c.OwnPulls[i] = image.Time(img.PulledBefore)

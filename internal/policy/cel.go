@@ -191,7 +191,7 @@ func (v celVars) ResolveName(name string) (any, bool) {
 	case "image.mediaType":
 		return img.MediaType, true
 	case "image.artifactType":
-		return img.ArtifactType, true
+		return img.ArtifactType(), true
 	case "image.archived":
 		return img.Status == image.Archived, true
 	case "image.platforms":

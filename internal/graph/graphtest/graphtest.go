@@ -53,8 +53,8 @@ func Pulled(d time.Duration) Option {
 // Subject attaches an image to the one of this name.
 func Subject(name string) Option {
 	return func(i *image.Image, m *image.Manifest) {
-		i.Subject, m.Subject = D(name), D(name)
-		i.ArtifactType = "application/spdx+json"
+		m.Subject = D(name)
+		i.Artifact = image.NewArtifact("application/spdx+json", m.Subject)
 	}
 }
 

@@ -14,6 +14,7 @@ var errNoDigest = errors.New("it is empty")
 // those that are null are absent.
 func (p *pageReader) detail() error {
 	var img image.Image
+	var subject image.Digest
 	digestErr, subjectErr, statusErr := errNoDigest, error(nil), error(nil)
 	p.tags.discard()
 	err := p.Object(func(name []byte) (err error) {
@@ -27,13 +28,16 @@ func (p *pageReader) detail() error {
 		case "imagePushedAt":
 			img.PushedAt, err = p.moment()
 		case "imageManifestMediaType":
-			img.MediaType, err = p.mediaType()
+			var known *image.Artifact
+			if known, err = p.mediaType(); err == nil {
+				img.MediaType = known.Type
+			}
 		case "artifactMediaType":
-			img.ArtifactType, err = p.mediaType()
+			img.Artifact, err = p.mediaType()
 		case "lastRecordedPullTime":
 			img.PulledAt, err = p.moment()
 		case "subjectManifestDigest":
-			img.Subject, subjectErr, err = p.digest()
+			subject, subjectErr, err = p.digest()
 		case "imageStatus":
 			img.Status, statusErr, err = p.status()
 		case "registryId", "repositoryName":
@@ -58,6 +62,9 @@ func (p *pageReader) detail() error {
 		return &unusableError{fmt.Errorf("read the subject of image %s: %w", img.Digest, subjectErr)}
 	case statusErr != nil:
 		return &unusableError{fmt.Errorf("image %s has %w", img.Digest, statusErr)}
+	}
+	if artifactType := img.ArtifactType(); artifactType == "" || !subject.IsZero() {
+		img.Artifact = image.NewArtifact(artifactType, subject)
 	}
 	p.images = append(p.images, img)
 	p.tags.keep()
@@ -90,10 +97,10 @@ func (p *pageReader) digest() (d image.Digest, unusable, err error) {
 }
 
 // mediaType reads a string of which there are few.
-func (p *pageReader) mediaType() (string, error) {
+func (p *pageReader) mediaType() (*image.Artifact, error) {
 	text, err := p.Text()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	return p.shared.intern(text), nil
 }

@@ -79,15 +79,16 @@ func (p *pageProtocol) DeserializeResponse(
 	return nil
 }
 
-// interner gives equal strings of one repository the same memory. It serves one
+// interner gives equal types of one repository the same memory. It serves one
 // goroutine.
-type interner map[string]string
+type interner map[string]*image.Artifact
 
-func (in interner) intern(text []byte) string {
+// intern returns the artifact of this type without a subject.
+func (in interner) intern(text []byte) *image.Artifact {
 	known, ok := in[string(text)]
 	if !ok {
-		known = string(text)
-		in[known] = known
+		known = &image.Artifact{Type: string(text)}
+		in[known.Type] = known
 	}
 	return known
 }

@@ -35,12 +35,14 @@ func TestPageOfRandomImages(t *testing.T) {
 			i := image.Image{
 				Digest: digest.Draw(t, "digest"), Tags: rapid.SliceOfN(word, 0, 4).Draw(t, "tags"),
 				PushedAt: moment.Draw(t, "pushed"), PulledAt: moment.Draw(t, "pulled"), Size: rapid.Int64().Draw(t, "size"),
-				MediaType: mediaType.Draw(t, "type"), ArtifactType: mediaType.Draw(t, "artifact type"),
-				Status: rapid.SampledFrom([]image.Status{image.Active, image.Archived, image.Activating}).Draw(t, "status"),
+				MediaType: mediaType.Draw(t, "type"),
+				Status:    rapid.SampledFrom([]image.Status{image.Active, image.Archived, image.Activating}).Draw(t, "status"),
 			}
+			var subject image.Digest
 			if rapid.Bool().Draw(t, "referrer") {
-				i.Subject = digest.Draw(t, "subject")
+				subject = digest.Draw(t, "subject")
 			}
+			i.Artifact = image.NewArtifact(mediaType.Draw(t, "artifact type"), subject)
 			details = append(details, detailText(t, &i))
 			slices.Sort(i.Tags)
 			if i.Tags = slices.Compact(i.Tags); len(i.Tags) == 0 {
@@ -80,8 +82,8 @@ func detailText(t *rapid.T, i *image.Image) string {
 	add("imagePushedAt", epoch(t, i.PushedAt), !i.PushedAt.Known())
 	add("lastRecordedPullTime", epoch(t, i.PulledAt), !i.PulledAt.Known())
 	add("imageManifestMediaType", quoted(t, i.MediaType), i.MediaType == "")
-	add("artifactMediaType", quoted(t, i.ArtifactType), i.ArtifactType == "")
-	add("subjectManifestDigest", quoted(t, i.Subject.String()), i.Subject.IsZero())
+	add("artifactMediaType", quoted(t, i.ArtifactType()), i.ArtifactType() == "")
+	add("subjectManifestDigest", quoted(t, i.Subject().String()), i.Subject().IsZero())
 	add("imageStatus", quoted(t, []string{"ACTIVE", "ARCHIVED", "ACTIVATING"}[i.Status]), i.Status == image.Active && rapid.Bool().Draw(t, "absent"))
 	add("futureMember", `{"a": ["}", null, {"b": -1.5e+3, "c": [[], {}, "\\\"]"]}], "": true}`, rapid.Bool().Draw(t, "absent"))
 	members = rapid.Permutation(members).Draw(t, "members")

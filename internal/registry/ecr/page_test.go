@@ -54,17 +54,19 @@ func sdkPage(body []byte) (page, error) {
 func convert(d *types.ImageDetail) (i image.Image, err error) {
 	i = image.Image{
 		Size: aws.ToInt64(d.ImageSizeInBytes), MediaType: aws.ToString(d.ImageManifestMediaType),
-		ArtifactType: aws.ToString(d.ArtifactMediaType), Tags: slices.Clone(d.ImageTags),
+		Tags:     slices.Clone(d.ImageTags),
 		PushedAt: image.At(aws.ToTime(d.ImagePushedAt)), PulledAt: image.At(aws.ToTime(d.LastRecordedPullTime)),
 	}
 	if i.Digest, err = image.ParseDigest(aws.ToString(d.ImageDigest)); err != nil {
 		return i, err
 	}
-	if subject := aws.ToString(d.SubjectManifestDigest); subject != "" {
-		if i.Subject, err = image.ParseDigest(subject); err != nil {
+	var subject image.Digest
+	if text := aws.ToString(d.SubjectManifestDigest); text != "" {
+		if subject, err = image.ParseDigest(text); err != nil {
 			return i, err
 		}
 	}
+	i.Artifact = image.NewArtifact(aws.ToString(d.ArtifactMediaType), subject)
 	status := slices.Index([]types.ImageStatus{types.ImageStatusActive, types.ImageStatusArchived, types.ImageStatusActivating}, d.ImageStatus)
 	if status < 0 && d.ImageStatus != "" {
 		return i, fmt.Errorf("status %s", d.ImageStatus)

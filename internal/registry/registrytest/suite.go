@@ -331,7 +331,7 @@ func testSubjects(t *testing.T, s suite) {
 		"subject that is not there": {orphan, missing.Digest()},
 	} {
 		img, m := find(t, contents, test.manifest)
-		subject := img.Subject
+		subject := img.Subject()
 		if subject.IsZero() && m != nil {
 			subject = m.Subject
 		}
