@@ -12,8 +12,12 @@ import (
 	"github.com/regsweep/regsweep/internal/plan"
 )
 
-// inMemory is how many bytes a store holds in memory before it uses a file.
-const inMemory = 8 << 20
+// inMemory is how many bytes a store holds in memory before it uses a file, and
+// withoutFile how many where no file can be made.
+const (
+	inMemory    = 1 << 20
+	withoutFile = 16 << 20
+)
 
 // Store keeps the images of a plan: a few in memory, more in a temporary file
 // that has no name any more. It may be used by many goroutines at once.
@@ -130,6 +134,10 @@ func (s *Store) write(b []byte) error {
 	}
 	if s.file == nil {
 		f, err := os.CreateTemp("", "regsweep-plan-*")
+		if err != nil && len(s.memory)+len(b) <= withoutFile {
+			s.memory = append(s.memory, b...)
+			return nil
+		}
 		if err != nil {
 			return err
 		}
