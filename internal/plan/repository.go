@@ -24,6 +24,8 @@ type Judged struct {
 	// condemn and unmark are the images that are to be marked for the grace
 	// period, and those whose marks go, in ascending position.
 	condemn, unmark []int32
+	// doneBefore is how many images of a plan are gone already, or archived.
+	doneBefore int
 
 	// texts are the reasons in words, by where they are: most decisions share
 	// theirs.
@@ -107,6 +109,11 @@ func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) error {
 			if p.Mark == Condemn {
 				condemned = append(condemned, i)
 			}
+			if p.Verdict == policy.VerdictArchive && j.Graph.Images[i].Status == image.Archived {
+				j.doneBefore++
+			}
+		} else if goes(p.Verdict) {
+			j.doneBefore++
 		}
 		return nil
 	})
@@ -137,6 +144,10 @@ func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) error {
 	j.limit(limits.MaxShare)
 	return nil
 }
+
+// DoneBefore returns how many images of the plan that Confirm was given are gone
+// already, or archived.
+func (j *Judged) DoneBefore() int { return j.doneBefore }
 
 // Spare keeps the families that are in use by now.
 func (j *Judged) Spare(uses *policy.Uses) {
@@ -334,4 +345,27 @@ func (j *Judged) Freed(deleted func(i int) bool) (certainly, atMost int64) {
 		}
 	}
 	return certainly, certainly
+}
+
+// Image returns the verdict on image i with its reasons, which must not be
+// changed.
+func (j *Judged) Image(i int32) Image { return j.image(i) }
+
+// Families calls visit with each root and orphan that is to be deleted, and with
+// what is to be deleted with it.
+func (j *Judged) Families(visit func(root int32, members []int32)) {
+	w := j.Graph.NewWalker()
+	for k := range j.Result.Decisions {
+		d := &j.Result.Decisions[k]
+		if d.Verdict != policy.VerdictDelete || j.Verdicts[d.Root] != policy.VerdictDelete {
+			continue
+		}
+		var members []int32
+		w.Family(d.Root, func(i int32) {
+			if i != d.Root && j.Verdicts[i] == policy.VerdictDelete {
+				members = append(members, i)
+			}
+		})
+		visit(d.Root, members)
+	}
 }

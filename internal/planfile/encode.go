@@ -5,6 +5,8 @@ package planfile
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,9 +18,20 @@ import (
 )
 
 // Write writes a plan as JSON, one image a line. The same plan gives the same
-// bytes.
+// bytes. Its last field is its id.
 func Write(w io.Writer, p *plan.Plan) error {
-	b := bufio.NewWriterSize(w, 1<<16)
+	_, err := write(w, p)
+	return err
+}
+
+// ID returns the id of a plan, which names all of its content: that of a plan
+// and that of what Read makes of it are the same.
+func ID(p *plan.Plan) (string, error) { return write(io.Discard, p) }
+
+// write writes a plan and returns its id.
+func write(w io.Writer, p *plan.Plan) (id string, err error) {
+	sum := sha256.New()
+	b := bufio.NewWriterSize(io.MultiWriter(sum, w), 1<<16)
 	e := encoder{b: b}
 	e.text("{\n \"schema\": ").json(p.Schema).text(",\n \"tool\": ").json(p.Tool)
 	e.text(",\n \"createdAt\": ").json(p.CreatedAt).text(",\n \"config\": ").json(p.Config)
@@ -42,14 +55,21 @@ func Write(w io.Writer, p *plan.Plan) error {
 		}
 		e.text("]")
 	}
-	e.text("\n}\n")
+	if e.err == nil {
+		e.err = b.Flush()
+	}
 	if e.err != nil {
-		return fmt.Errorf("write the plan: %w", e.err)
+		return "", fmt.Errorf("write the plan: %w", e.err)
 	}
-	if err := b.Flush(); err != nil {
-		return fmt.Errorf("write the plan: %w", err)
+	id = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+	e.text(",\n \"id\": ").json(id).text("\n}\n")
+	if e.err == nil {
+		e.err = b.Flush()
 	}
-	return nil
+	if e.err != nil {
+		return "", fmt.Errorf("write the plan: %w", e.err)
+	}
+	return id, nil
 }
 
 // encoder writes parts and remembers the first error.

@@ -24,6 +24,9 @@ type Input struct {
 	Uses *Uses
 	// Gaps are what could not be read and could hold a use of this repository.
 	Gaps []image.Gap
+	// Unfinished are images of this repository that an interrupted run may have
+	// left of families whose roots it deleted, by digest. It may be nil.
+	Unfinished map[image.Digest]Unfinished
 }
 
 // Result is what the rules say of one repository.
@@ -98,7 +101,10 @@ type evaluation struct {
 	// unread are the gaps that come from indexes that cannot be read. They hold
 	// only what such an index could list.
 	unread []image.Gap
-	result *Result
+	// unfinished has, by decision, what an interrupted run decided; no rule
+	// governs those, and they take no other's place.
+	unfinished map[int]*Unfinished
+	result     *Result
 }
 
 // activeRule is a rule that applies to the repository.
@@ -255,6 +261,13 @@ func (e *evaluation) decide() {
 	e.ruleOf = make([]int, len(e.result.Decisions))
 	for k := range e.result.Decisions {
 		d := &e.result.Decisions[k]
+		if u, ok := e.interrupted(d.Root); ok {
+			if e.unfinished == nil {
+				e.unfinished = map[int]*Unfinished{}
+			}
+			e.unfinished[k], e.ruleOf[k], d.Rule = &u, -1, u.Rule
+			continue
+		}
 		e.ruleOf[k] = e.governing(d.Root, e.isOrphan(k))
 		if r := e.rule(k); r != nil {
 			d.Rule = r.Name

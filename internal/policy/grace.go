@@ -37,7 +37,8 @@ const gracePath = "grace"
 // grace holds a root that would be deleted until it has been marked for longer
 // than the grace period. Archiving can be undone, and needs none.
 func (e *evaluation) grace(d *Decision, k int) {
-	if e.p.grace <= 0 || d.Verdict != VerdictDelete {
+	// The period of what an interrupted run had begun to delete was over then.
+	if e.p.grace <= 0 || d.Verdict != VerdictDelete || e.unfinished[k] != nil {
 		return
 	}
 	img := &e.g.Images[d.Root]

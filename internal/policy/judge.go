@@ -13,6 +13,12 @@ import (
 func (e *evaluation) judge(d *Decision, k int) {
 	d.Verdict = VerdictKeep
 	e.held(d)
+	if u := e.unfinished[k]; u != nil {
+		if len(d.Reasons) == 0 {
+			e.finish(d, u)
+		}
+		return
+	}
 	r := e.rule(k)
 	if r == nil {
 		if len(d.Reasons) == 0 {

@@ -16,7 +16,7 @@ type candidate struct {
 	pushed   image.Time
 	version  *semver.Version
 	// unsure says that it may be no root at all: an index that cannot be read
-	// may list it.
+	// may list it, or an interrupted run has deleted its root.
 	unsure bool
 }
 
@@ -79,7 +79,7 @@ func (e *evaluation) newestRoots(n int) []candidate {
 	list := make([]candidate, 0, n+1)
 	for k, root := range e.g.Roots {
 		c := candidate{decision: k, root: root, pushed: e.g.Images[root].PushedAt}
-		c.unsure = len(e.unread) > 0 && len(e.tags(root)) == 0
+		c.unsure = len(e.unread) > 0 && len(e.tags(root)) == 0 || e.unfinished[k] != nil
 		order := func(a, b candidate) int { return cmp.Or(sureFirst(a, b), byPush(a, b)) }
 		if len(list) == n && order(c, list[n-1]) > 0 {
 			continue
