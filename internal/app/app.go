@@ -111,12 +111,7 @@ func (a *App) learn(ctx context.Context) (*known, error) {
 		a.Log.Warn("memory of earlier runs", "error", warning)
 	}
 	k := &known{any: len(result.Gaps) > 0}
-	for _, s := range result.Snapshot.Sources {
-		counts := slices.ContainsFunc(result.Gaps, func(g usage.Gap) bool { return g.Source == s.Name })
-		k.sources = append(k.sources, plan.Source{
-			Name: s.Name, Uses: s.Uses, Status: s.Status, Detail: s.Detail, Ignored: s.Status != usage.StatusOK && !counts,
-		})
-	}
+	k.sources = planSources(result)
 	for _, g := range result.Gaps {
 		covers, errs := policy.CompileRepositories(g.Covers)
 		for _, err := range errs {
@@ -126,6 +121,17 @@ func (a *App) learn(ctx context.Context) (*known, error) {
 	}
 	k.uses, err = policy.NewUses(result.Snapshot.Uses, a.holders)
 	return k, err
+}
+
+// planSources is how plans and reports tell of the usage sources.
+func planSources(result *usage.Result) (sources []plan.Source) {
+	for _, s := range result.Snapshot.Sources {
+		counts := slices.ContainsFunc(result.Gaps, func(g usage.Gap) bool { return g.Source == s.Name })
+		sources = append(sources, plan.Source{
+			Name: s.Name, Uses: s.Uses, Status: s.Status, Detail: s.Detail, Ignored: s.Status != usage.StatusOK && !counts,
+		})
+	}
+	return sources
 }
 
 // holders returns the names of the registries that a reference points to.

@@ -37,6 +37,7 @@ var order = [][]string{
 	// Libraries: each could be a module of its own.
 	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/layers", "internal/manifests", "internal/oracle", "internal/planfile"},
 	// The pure middle.
+	{"internal/tagging"},
 	{"internal/plan"},
 	{"internal/policy"},
 	{"internal/graph"},
@@ -46,7 +47,7 @@ var order = [][]string{
 
 // pure is the layers without input, output, clock and chance. (The clock is
 // forbidigo's to check, since only time.Now is bad about the package time.)
-var pure = []string{"internal/plan", "internal/policy", "internal/graph", "internal/image", "internal/jsonscan"}
+var pure = []string{"internal/tagging", "internal/plan", "internal/policy", "internal/graph", "internal/image", "internal/jsonscan"}
 
 // impure is what the pure layers must not import themselves. "x/..." stands for
 // x and what is below it.

@@ -52,6 +52,16 @@ func (u *Uses) Names(registry, repository string) bool {
 	return u.byRepo[repoKey{registry, repository}] != nil
 }
 
+// NamesAny reports whether any use names a repository of the registry.
+func (u *Uses) NamesAny(registry string) bool {
+	for key := range u.byRepo {
+		if key.registry == registry {
+			return true
+		}
+	}
+	return false
+}
+
 // Naming returns which images of a repository the uses name. An image id is
 // found only where the manifests were read (NeedManifests).
 func (u *Uses) Naming(g *graph.Graph) Naming {

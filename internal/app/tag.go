@@ -1,0 +1,386 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/regsweep/regsweep/internal/graph"
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/registry"
+	"github.com/regsweep/regsweep/internal/tagging"
+	"github.com/regsweep/regsweep/internal/usage"
+)
+
+// tagWidth is how many repositories are tagged at the same time. ECR takes 10
+// tags a second of all of them together.
+const tagWidth = 16
+
+// OpenTagger opens the registry of this name for giving and taking tags.
+type OpenTagger func(ctx context.Context, registry string) (registry.Tagger, error)
+
+// Tagging is what a run marks, and how.
+type Tagging struct {
+	tagging.Spec
+	// Sources and Namespaces narrow the run to usage sources and to namespaces
+	// whose names match one of these globs; none means all. What is in no
+	// namespace matches no glob of namespaces.
+	Sources, Namespaces []string
+	// Open opens the registries that have something to tag. Without it nothing is
+	// changed, and the report says what would be.
+	Open OpenTagger
+}
+
+// NarrowError says that a glob that narrows a run matches nothing.
+type NarrowError struct {
+	// Flag is what was to be narrowed, "source" or "namespace".
+	Flag, Glob string
+	// Known are the names of the sources that could be meant.
+	Known []string
+}
+
+func (e *NarrowError) Error() string {
+	if e.Flag == "namespace" {
+		return fmt.Sprintf("--namespace %s: no usage source that is read has namespaces, only %s", e.Glob, strings.Join(e.Known, ", "))
+	}
+	return fmt.Sprintf("--source %s: there is no such usage source, only %s", e.Glob, strings.Join(e.Known, ", "))
+}
+
+// Tag marks every image that is in use. The report is there also where the error
+// is not nil, and says what was done until then. gaps says that a source could
+// not be read completely, so that something may be in use without a mark.
+func (a *App) Tag(ctx context.Context, t Tagging) (report *tagging.Report, gaps bool, err error) {
+	report = a.newTagReport(t)
+	narrowed, err := a.narrow(t)
+	if err != nil {
+		return report, false, err
+	}
+	result, err := narrowed.CollectUsage(ctx)
+	if err != nil {
+		return report, false, err
+	}
+	for _, warning := range result.Warnings {
+		a.Log.Warn("memory of earlier runs", "error", warning)
+	}
+	report.Sources = planSources(result)
+	uses := slices.DeleteFunc(result.Snapshot.Uses, func(u image.Use) bool { return !narrowed.inNamespaces(u, t.Namespaces) })
+	err = a.tagUses(ctx, t, uses, nil, report)
+	return report, len(result.Gaps) > 0, err
+}
+
+func (a *App) newTagReport(t Tagging) *tagging.Report {
+	return &tagging.Report{Schema: tagging.Schema, CreatedAt: image.At(a.Now()) / 1000 * 1000, DryRun: t.Open == nil}
+}
+
+// narrow returns the run over the sources that are meant.
+func (a *App) narrow(t Tagging) (*App, error) {
+	if len(a.Sources) == 0 {
+		return nil, ErrNoUsage
+	}
+	narrowed := *a
+	narrowed.Sources = nil
+	var names []string
+	for _, s := range a.Sources {
+		names = append(names, s.Source.Name())
+		if len(t.Sources) == 0 || matchesGlob(t.Sources, s.Source.Name()) {
+			narrowed.Sources = append(narrowed.Sources, s)
+		}
+	}
+	for _, glob := range t.Sources {
+		if !slices.ContainsFunc(names, func(name string) bool { return matchesGlob([]string{glob}, name) }) {
+			return nil, &NarrowError{"source", glob, names}
+		}
+	}
+	if len(t.Namespaces) > 0 && !slices.ContainsFunc(narrowed.Sources, func(e usage.Entry) bool { _, ok := e.Source.(usage.Namespaced); return ok }) {
+		return nil, &NarrowError{"namespace", t.Namespaces[0], names}
+	}
+	// The gap of a source that is not read does not matter.
+	narrowed.Usage.IgnoreGaps = slices.DeleteFunc(slices.Clone(a.Usage.IgnoreGaps), func(name string) bool {
+		return slices.Contains(names, name) &&
+			!slices.ContainsFunc(narrowed.Sources, func(e usage.Entry) bool { return e.Source.Name() == name })
+	})
+	return &narrowed, nil
+}
+
+// matchesGlob reports whether a name matches one of the globs, in which "*"
+// stands for anything and a name without a part stands for all its parts:
+// "kubernetes" for "kubernetes/prod".
+func matchesGlob(globs []string, name string) bool {
+	return slices.ContainsFunc(globs, func(glob string) bool {
+		whole := name
+		if first, _, ok := strings.Cut(name, "/"); ok && !strings.Contains(glob, "/") {
+			whole = first
+		}
+		ok, err := path.Match(glob, whole)
+		return err == nil && ok
+	})
+}
+
+// inNamespaces reports whether a use is in one of the namespaces that are meant.
+func (a *App) inNamespaces(u image.Use, globs []string) bool {
+	if len(globs) == 0 {
+		return true
+	}
+	for _, e := range a.Sources {
+		if e.Source.Name() != u.Source {
+			continue
+		}
+		s, ok := e.Source.(usage.Namespaced)
+		if !ok {
+			return false
+		}
+		namespace := s.Namespace(strings.TrimPrefix(u.Holder, u.Source+"/"))
+		return slices.ContainsFunc(globs, func(glob string) bool {
+			ok, err := path.Match(glob, namespace)
+			return err == nil && ok && namespace != ""
+		})
+	}
+	return false
+}
+
+// tagUses marks what the uses name. only narrows it to some of the repositories
+// that they name; nil is all of them.
+func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, only func(registry, repository string) bool, report *tagging.Report) error {
+	indexed, err := policy.NewUses(uses, a.holders)
+	if err != nil {
+		return err
+	}
+	defer report.Finish()
+	var mu sync.Mutex
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(tagWidth)
+	for _, reader := range a.Readers {
+		name := reader.Identity().Name
+		if !indexed.NamesAny(name) {
+			continue
+		}
+		exists := map[string]bool{}
+		repositories, err := reader.Repositories(ctx, func(repo string) bool {
+			exists[repo] = true
+			return indexed.Names(name, repo) && a.selects(name, repo) && (only == nil || only(name, repo))
+		}, false)
+		if err != nil {
+			return errors.Join(fmt.Errorf("registry %s: %w", name, err), group.Wait())
+		}
+		at := len(report.Registries)
+		mu.Lock()
+		report.Registries = append(report.Registries, tagging.Registry{Name: name, Host: reader.Identity().Host, Repositories: []tagging.Repository{}})
+		if only == nil {
+			report.Warnings = append(report.Warnings, gone(indexed, name, exists, a.selects)...)
+		}
+		mu.Unlock()
+		open := sync.OnceValues(func() (registry.Tagger, error) { return t.Open(ctx, name) })
+		a.Progress.found(len(repositories))
+		for _, repo := range repositories {
+			group.Go(func() error {
+				run := &tagRun{app: a, spec: t.Spec, repo: repo, reader: reader, result: tagging.Repository{Name: repo.Name, Images: []tagging.Image{}}}
+				if t.Open != nil {
+					run.open = open
+				}
+				err := run.all(groupCtx, indexed)
+				mu.Lock()
+				defer mu.Unlock()
+				report.Registries[at].Repositories = append(report.Registries[at].Repositories, run.result)
+				report.Warnings = append(report.Warnings, run.warnings...)
+				return err
+			})
+		}
+	}
+	return group.Wait()
+}
+
+// gone warns of uses of repositories that are not there.
+func gone(uses *policy.Uses, name string, exists map[string]bool, selects func(registry, repository string) bool) (warnings []string) {
+	for _, u := range uses.Unplaced(func(registry, repository string) bool {
+		return registry != name || exists[repository] || !selects(registry, repository)
+	}) {
+		warnings = append(warnings, fmt.Sprintf("%s is in use by %s, and its repository is not there", u.Reference, u.Holder))
+	}
+	return warnings
+}
+
+// tagRun marks what is in use of one repository.
+type tagRun struct {
+	app      *App
+	spec     tagging.Spec
+	repo     image.Repository
+	reader   registry.Reader
+	open     func() (registry.Tagger, error) // nil: nothing is changed
+	tagger   registry.Tagger
+	result   tagging.Repository
+	warnings []string
+}
+
+// all marks all images. The error ends the run; what concerns this repository
+// alone is in the result.
+func (r *tagRun) all(ctx context.Context, uses *policy.Uses) error {
+	contents, err := r.reader.Read(ctx, r.repo, uses.NeedManifests(r.repo.Registry, r.repo.Name))
+	if err != nil {
+		return r.fail(ctx, err)
+	}
+	g := graph.Build(contents)
+	r.app.Progress.judged(len(g.Images))
+	named := uses.Naming(g)
+	r.warn(g, named)
+	r.result.Images = append(r.result.Images, r.spec.Decide(g, named, image.At(r.app.Judge()))...)
+	for i := range r.result.Images {
+		if img := &r.result.Images[i]; !img.Active() && img.Action != tagging.Leave && img.Action != tagging.Pass {
+			r.failImage(img, &registry.ArchivedError{Digest: img.Digest, Status: img.Status()})
+		}
+	}
+	if r.open == nil {
+		return nil
+	}
+	if r.tagger, err = r.open(); err != nil {
+		return r.fail(ctx, err)
+	}
+	for i := range r.result.Images {
+		if err := ctx.Err(); err != nil {
+			// What was not done is not reported as done.
+			r.result.Images = r.result.Images[:i]
+			return err
+		}
+		if err := r.image(ctx, &r.result.Images[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warn tells what cannot be marked since it is not there or not known, and which
+// indexes could not be read: their images may be marked in their place.
+func (r *tagRun) warn(g *graph.Graph, named policy.Naming) {
+	warn := func(format string, args ...any) {
+		r.warnings = append(r.warnings, r.repo.Registry+"/"+r.repo.Name+": "+fmt.Sprintf(format, args...))
+	}
+	for _, u := range named.Missing {
+		warn("%s is in use by %s and is not there", u.Reference, u.Holder)
+	}
+	for _, u := range named.Guessed {
+		warn("%s runs an image that cannot be found by its id; what has the tag of %s now is marked", u.Holder, u.Reference)
+	}
+	for _, u := range named.Unresolved {
+		r.result.Unresolved = append(r.result.Unresolved, fmt.Sprintf("%s, in use by %s", u.Reference, u.Holder))
+	}
+	for i, why := range g.Unreadable {
+		warn("the index %s cannot be read (%s), so that images of it are marked and not the index", g.Images[i].Digest, why)
+	}
+}
+
+// fail records why nothing can be done in the repository.
+func (r *tagRun) fail(ctx context.Context, err error) error {
+	r.result.Images = r.result.Images[:0]
+	if fatal(ctx, err) {
+		return fmt.Errorf("repository %s: %w", r.repo.Name, err)
+	}
+	r.result.Error, r.result.Retry = err.Error(), true
+	return nil
+}
+
+// image marks one image and then takes its surplus marks away.
+func (r *tagRun) image(ctx context.Context, img *tagging.Image) error {
+	// A call that was sent is always waited for, so that the report says what it
+	// did.
+	sent := context.WithoutCancel(ctx)
+	written := false
+	if img.Error == "" && (img.Action == tagging.Write || img.Action == tagging.Move) {
+		err := r.write(sent, img)
+		if err != nil {
+			if fatal(ctx, err) {
+				r.failImage(img, err)
+				return fmt.Errorf("repository %s: %w", r.repo.Name, err)
+			}
+			r.failImage(img, err)
+		}
+		written = err == nil
+	}
+	remove, anchor := img.Surplus(written)
+	img.Remove = nil
+	for _, tag := range slices.Backward(remove) { // the oldest first
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.tagger.Untag(sent, r.repo.Name, img.Digest, tag, anchor); err != nil {
+			if fatal(ctx, err) {
+				return fmt.Errorf("repository %s: %w", r.repo.Name, err)
+			}
+			img.Error = joinText(img.Error, "the mark "+tag+" stays: "+err.Error())
+			r.result.Retry = r.result.Retry || passes(err)
+			continue
+		}
+		img.Remove = append(img.Remove, tag)
+	}
+	return nil
+}
+
+// tries is how many seconds are tried for a mark that somebody else takes.
+const tries = 10
+
+// write gives an image its mark.
+func (r *tagRun) write(ctx context.Context, img *tagging.Image) error {
+	if img.Action == tagging.Move {
+		return r.tagger.MoveTag(ctx, r.repo.Name, img.Digest, img.Tag)
+	}
+	roomMade := false
+	for try := 1; ; try++ {
+		err := r.tagger.Tag(ctx, r.repo.Name, img.Digest, img.Tag)
+		var taken *registry.TagTakenError
+		var limit *registry.TagLimitError
+		switch {
+		case errors.As(err, &taken) && r.spec.Tag.Name != "":
+			// Somebody gave it to another image since it was looked for.
+			return r.tagger.MoveTag(ctx, r.repo.Name, img.Digest, img.Tag)
+		case errors.As(err, &taken) && try < tries:
+			img.Tag = r.spec.Next(img.Tag)
+		case errors.As(err, &limit) && !roomMade:
+			roomMade = true
+			if !r.makeRoom(ctx, img) {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// makeRoom takes marks that are older than another one from an image that has as
+// many tags as it may have.
+func (r *tagRun) makeRoom(ctx context.Context, img *tagging.Image) (made bool) {
+	remove, anchor := img.Room()
+	for _, tag := range slices.Backward(remove) {
+		if r.tagger.Untag(ctx, r.repo.Name, img.Digest, tag, anchor) == nil {
+			img.Forget(tag)
+			made = true
+		}
+	}
+	return made
+}
+
+// failImage records that an image did not get its mark.
+func (r *tagRun) failImage(img *tagging.Image, err error) {
+	img.Error, img.Tag = joinText(img.Error, err.Error()), ""
+	r.result.Retry = r.result.Retry || passes(err)
+}
+
+// passes reports whether an error may pass by itself.
+func passes(err error) bool {
+	var taken *registry.TagTakenError
+	var limit *registry.TagLimitError
+	var archived *registry.ArchivedError
+	var missing *registry.ImageGoneError
+	return !errors.As(err, &taken) && !errors.As(err, &limit) && !errors.As(err, &archived) && !errors.As(err, &missing)
+}
+
+func joinText(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
