@@ -87,7 +87,7 @@ func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bo
 		p, held = outcome.Plan, outcome.Held()
 	}
 	opts := render.Options{Color: r.world.StderrTerminal && r.world.getenv("NO_COLOR") == "", Currency: r.Price.Currency, Now: image.At(r.Judge())}
-	return p, held || p.Totals.Held > 0, render.Plan(r.world.Stderr, p, opts)
+	return p, held || p.Totals.HeldBack() > 0, render.Plan(r.world.Stderr, p, opts)
 }
 
 // readPlan reads a saved plan.
@@ -112,11 +112,7 @@ func (r *run) readPlan(ctx context.Context, path string) (*plan.Plan, error) {
 
 // ask asks whether to go on.
 func (r *run) ask(ctx context.Context, p *plan.Plan) (bool, error) {
-	what := fmt.Sprintf("Delete %s", render.Count(p.Totals.Delete, "image"))
-	if p.Totals.Archive > 0 {
-		what += fmt.Sprintf(" and archive %s", render.Number(p.Totals.Archive))
-	}
-	fmt.Fprintf(r.world.Stderr, "%s? Only \"yes\" is taken: ", what)
+	fmt.Fprintf(r.world.Stderr, "%s? Only \"yes\" is taken: ", render.Question(p.Totals))
 	type line struct {
 		text string
 		err  error
@@ -153,7 +149,7 @@ func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) error {
 		err = showErr
 	}
 	switch {
-	case err != nil && report.Deleted+report.Archived > 0:
+	case err != nil && report.Deleted+report.Archived+report.Condemned+report.Unmarked > 0:
 		return &exitError{exitPartial, fmt.Errorf("stopped in mid-apply: %w", err)}
 	case err != nil:
 		return err

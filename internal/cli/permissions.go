@@ -105,6 +105,7 @@ func (w *World) runOf(cfg *config.Config, apply bool) permissions.Run {
 		Region:         cmp.Or(w.getenv("AWS_REGION"), w.getenv("AWS_DEFAULT_REGION")),
 		RepositoryTags: cfg.Compiled.NeedsRepositoryTags(),
 		Delete:         acts(policy.Delete), Archive: acts(policy.Archive),
+		Tag: apply && cfg.Grace > 0,
 	}
 	// Sources without regions read those of the registries and the caller's; a
 	// region that is not known can be any.

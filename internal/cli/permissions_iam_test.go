@@ -52,6 +52,12 @@ rules:
   - {repositoryTags: {team: web}, keep: [{youngerThan: 30d}]}
   - {tags: ["v*"], action: archive, keep: [{youngerThan: 30d}]}
 `, nil, true},
+	{"marks for a grace period", `
+registries: [{ecr: {region: eu-west-1}}]
+usage: none
+rules: [{keep: [{youngerThan: 30d}]}]
+grace: 7d
+`, nil, true},
 	{"keeps everything", `
 registries: [{ecr: {region: eu-west-1, hosts: [images.example.com]}}]
 usage: none
@@ -113,6 +119,9 @@ func fillRegion(t *testing.T, r *embedded.Region) {
 	push(web, embedded.NewIndex(image("amd64").Descriptor().On("linux", "amd64"), image("arm64").Descriptor().On("linux", "arm64")), 50, "v1")
 	push(web, image("old"), 40, "v2")
 	push(web, image("new"), 1, "v3")
+	// One that was condemned long ago, and one that is kept by now.
+	push(web, image("condemned"), 45, fmt.Sprintf("regsweep-condemned-%d", scriptNow.AddDate(0, 0, -10).Unix()))
+	push(web, image("kept"), 2, fmt.Sprintf("regsweep-condemned-%d", scriptNow.AddDate(0, 0, -1).Unix()))
 	for _, name := range []string{"jobs/mail", "jobs/bills"} { // never had a resource tag
 		push(r.MustCreateRepository(name, embedded.RepositoryOptions{}), image(name+" old"), 40, "v1")
 		push(mustRepository(t, r, name), image(name), 1, "v2")

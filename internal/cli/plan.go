@@ -66,7 +66,7 @@ machines; --merge joins the saved plans of the parts into that of the whole:
 		switch {
 		case outcome.Held():
 			return &exitError{code: exitHeld}
-		case detailed && outcome.Plan.Totals.Acts():
+		case detailed && outcome.Plan.Totals.Takes():
 			return &exitError{code: exitChanges}
 		}
 		return nil

@@ -42,6 +42,9 @@ func (p *page) explanation(x *plan.Explanation) {
 	p.line("  pushed   %s", policy.FormatDate(img.PushedAt))
 	p.line("  pulled   %s", policy.FormatDate(img.PulledAt))
 	p.line("  size     %s", Bytes(img.Size))
+	if img.CondemnedAt.Known() {
+		p.line("  marked   %s%s", policy.FormatDate(img.CondemnedAt), markText(img))
+	}
 	if img.Rule != "" {
 		p.line("  rule     %s", img.Rule)
 	}

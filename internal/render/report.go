@@ -23,7 +23,7 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	}
 	for _, repo := range r.Repositories {
 		for _, f := range repo.Failures {
-			p.line("%s %s/%s %s: %s", p.style("not deleted:", red), repo.Registry, repo.Name, f.Digest, clean(f.Detail))
+			p.line("%s %s/%s %s: %s", p.style(failed(f), red), repo.Registry, repo.Name, f.Digest, clean(f.Detail))
 		}
 	}
 	s := fmt.Sprintf("Deleted %s", Count(r.Deleted, "image"))
@@ -32,6 +32,12 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	}
 	if r.Archived > 0 {
 		s += fmt.Sprintf("; archived %s", Number(r.Archived))
+	}
+	if r.Condemned > 0 {
+		s += fmt.Sprintf("; marked %s as condemned", Number(r.Condemned))
+	}
+	if r.Unmarked > 0 {
+		s += fmt.Sprintf("; took the mark from %s", Number(r.Unmarked))
 	}
 	if r.Changed > 0 {
 		s += fmt.Sprintf("; left %s that changed, came into use or are held since the plan", Number(r.Changed))

@@ -173,6 +173,28 @@ type group struct {
 	verdict policy.Verdict
 	why     string
 	roots   []*plan.Image
+	// since is when the first of them was condemned, and several says that they
+	// were not all condemned in one minute.
+	since   image.Time
+	several bool
+}
+
+// add adds a root to a group.
+func (g *group) add(img *plan.Image) {
+	text := why(img)
+	g.several = g.several || len(g.roots) > 0 && text != g.why
+	if len(g.roots) == 0 || img.CondemnedAt < g.since {
+		g.why, g.since = text, img.CondemnedAt
+	}
+	g.roots = append(g.roots, img)
+}
+
+// reasons returns what its roots have in common.
+func (g *group) reasons() string {
+	if g.several {
+		return g.why + " (the first of them)"
+	}
+	return g.why
 }
 
 // images lists roots, newest first, under what they have in common; what lives
@@ -187,15 +209,14 @@ func (p *page) images(repository string, images []plan.Image) {
 			members[img.Root]++
 			continue
 		}
-		g := group{verdict: img.Verdict, why: why(img)}
-		key := g.verdict.String() + g.why
+		key := likeness(img)
 		at, ok := index[key]
 		if !ok {
 			at = len(groups)
 			index[key] = at
-			groups = append(groups, g)
+			groups = append(groups, group{verdict: img.Verdict})
 		}
-		groups[at].roots = append(groups[at].roots, img)
+		groups[at].add(img)
 	}
 	if len(groups) == 0 {
 		return
@@ -212,7 +233,7 @@ func (p *page) images(repository string, images []plan.Image) {
 		if with > 0 {
 			what += fmt.Sprintf(" with %s", Count(with, "member"))
 		}
-		p.line("    %s %s  %s", p.style(g.verdict.String(), verdictStyles[g.verdict]), what, p.style(g.why, faint))
+		p.line("    %s %s  %s", p.style(g.verdict.String(), verdictStyles[g.verdict]), what, p.style(g.reasons(), faint))
 		p.roots(g.roots, members)
 	}
 }
@@ -274,7 +295,7 @@ func why(img *plan.Image) string {
 	for _, r := range img.Reasons {
 		parts = append(parts, fmt.Sprintf("%s: %s", r.Code, clean(r.Detail)))
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(parts, "; ") + markText(img)
 }
 
 func (p *page) totals(doc *plan.Plan) {
@@ -296,7 +317,7 @@ func Summary(doc *plan.Plan, currency string) string {
 	for _, reg := range doc.Registries {
 		for _, r := range reg.Repositories {
 			repositories++
-			if r.Totals.Acts() {
+			if r.Totals.Takes() {
 				touched++
 			}
 		}
@@ -320,8 +341,8 @@ func Summary(doc *plan.Plan, currency string) string {
 	if t.Archive > 0 {
 		s += fmt.Sprintf("; %s would be archived", Number(t.Archive))
 	}
-	if t.Held > 0 {
-		s += fmt.Sprintf("; %s held by a gap or a limit", Number(t.Held))
+	if held := t.HeldBack(); held > 0 {
+		s += fmt.Sprintf("; %s held by a gap or a limit", Number(held))
 	}
-	return s + "."
+	return s + graceSummary(t) + "."
 }
