@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/policy"
@@ -59,9 +60,15 @@ type App struct {
 	ExactSizes bool
 	// Store keeps the images of plans.
 	Store *planfile.Store
+	// Journal is where apply writes down what it does, and where what interrupted
+	// runs did is read; it may be nil, and then neither is done.
+	Journal *journal.Place
 	// Progress counts what is done; it may be nil.
 	Progress *Progress
 	Log      *slog.Logger
+
+	// unfinished is what interrupted runs left, as it was read last.
+	unfinished *journal.Unfinished
 }
 
 // ErrNoUsage says that nothing is known of what is in use.
@@ -161,6 +168,10 @@ func (a *App) Plan(ctx context.Context) (*Outcome, error) {
 	if len(a.Sources) == 0 && !a.UsageNone {
 		return nil, ErrNoUsage
 	}
+	warnings, err := a.remember(ctx)
+	if err != nil {
+		return nil, err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	var k *known
 	learned := make(chan struct{})
@@ -179,6 +190,7 @@ func (a *App) Plan(ctx context.Context) (*Outcome, error) {
 		}
 	}
 	out := &Outcome{Plan: &plan.Plan{Tool: a.Version, CreatedAt: a.Now().UTC().Truncate(time.Second), Config: a.ConfigHash}}
+	out.Plan.Warnings = warnings
 	group.Go(func() error { return a.judgeAll(ctx, wait, out) })
 	if err := group.Wait(); err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/regsweep/regsweep/internal/graph"
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/registry"
 )
@@ -69,10 +70,21 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 	if !p.Totals.Acts() {
 		return report, nil
 	}
-	w := &watch{app: a, turn: make(chan struct{}, 1)}
-	k, err := w.current(ctx)
+	warnings, err := a.remember(ctx)
 	if err != nil {
 		return report, err
+	}
+	for _, warning := range warnings {
+		a.Log.Warn(warning)
+	}
+	w := &watch{app: a, turn: make(chan struct{}, 1)}
+	if w.run, err = a.begin(ctx, p); err != nil {
+		return report, err
+	}
+	report.Plan, report.Run = w.run.Plan(), w.run.ID()
+	k, err := w.current(ctx)
+	if err != nil {
+		return report, end(ctx, w.run, report, err)
 	}
 	report.Held = k.any
 	for _, g := range k.gaps {
@@ -80,13 +92,15 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 	}
 	err = a.applyAll(ctx, p, open, w, report)
 	report.Finish()
-	return report, err
+	return report, end(ctx, w.run, report, err)
 }
 
 // watch is what is in use while a plan is applied. It is read again when what is
 // known is older than the recheck of the run, since deployments go on meanwhile.
 type watch struct {
 	app *App
+	// run is the journal; it may be nil.
+	run *journal.Run
 	// turn is held by the one that reads, and by who looks.
 	turn chan struct{}
 	k    *known
@@ -249,10 +263,13 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	if err := judged.Confirm(planned, a.Policy.Limits()); err != nil {
 		return fmt.Errorf("repository %s: %w", repo.Name, err)
 	}
-	s := sweep{writer: writer, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}
+	l := &ledger{run: w.run, registry: r.Registry, judged: judged, writer: writer}
+	l.families()
+	defer w.run.Finished(r.Registry, repo.Name)
+	s := sweep{writer: writer, ledger: l, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}
 	s.recheck = a.rechecker(reader, repo, w, k, readAt, &s)
 	r.Held = judged.HeldBack()
-	marks := newMarker(writer, judged, r, a.Progress, a.Now)
+	marks := newMarker(tagged{writer, l}, judged, r, a.Progress, a.Now)
 	// What is kept comes first: whatever ends this run, it needs its mark no more.
 	if err = marks.revoke(ctx); err == nil {
 		err = s.run(ctx)
@@ -273,7 +290,8 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	}
 	// What is neither gone nor failed is left: it, its family or what is in use is
 	// not as it was planned.
-	r.Changed = total - r.Deleted - r.Archived - r.Undeleted()
+	r.DoneBefore = judged.DoneBefore()
+	r.Changed = total - r.DoneBefore - r.Deleted - r.Archived - r.Undeleted()
 	r.BytesFreed, r.BytesFreedAtMost = judged.Freed(func(i int) bool { return s.gone[i] })
 	return err
 }

@@ -21,6 +21,13 @@ func (e *NotFoundError) Error() string {
 // Explain tells everything of images, each named by a URI, by repository and
 // tag or digest, or by digest alone. An unknown one is a *NotFoundError.
 func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, error) {
+	warnings, err := a.remember(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range warnings {
+		a.Log.Warn(warning)
+	}
 	k, err := a.learn(ctx)
 	if err != nil {
 		return nil, err

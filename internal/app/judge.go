@@ -12,6 +12,7 @@ import (
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/graph"
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
@@ -135,14 +136,16 @@ func (a *App) judgeOne(ctx context.Context, reader registry.Reader, repo image.R
 		}
 	}
 	g := graph.Build(contents)
-	result := a.Policy.Evaluate(policy.Input{Graph: g, Now: image.At(a.Judge()), Uses: k.uses, Gaps: k.covering(repo.Name)})
+	result := a.Policy.Evaluate(policy.Input{Graph: g, Now: image.At(a.Judge()), Uses: k.uses, Gaps: k.covering(repo.Name),
+		Unfinished: a.unfinished.Of(reader.Identity().Host, repo.Name)})
 	return plan.Judge(g, result, a.Policy.Limits()), result.Missing, nil
 }
 
 // fatal reports whether an error concerns more than one repository.
 func fatal(ctx context.Context, err error) bool {
 	var credentials *awsapi.CredentialsError
-	return ctx.Err() != nil || errors.As(err, &credentials)
+	var unwritten *journal.WriteError
+	return ctx.Err() != nil || errors.As(err, &credentials) || errors.As(err, &unwritten)
 }
 
 // collect puts the judgements into the plan.

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
@@ -15,6 +16,7 @@ import (
 // sweep takes the condemned images of one repository away.
 type sweep struct {
 	writer   registry.Writer
+	ledger   *ledger
 	judged   *plan.Judged
 	report   *plan.RepositoryReport
 	progress *Progress
@@ -58,9 +60,6 @@ func (s *sweep) run(ctx context.Context) error {
 	}
 	ready = append(ready, alone...)
 	for len(ready) > 0 {
-		if err := s.next(ctx); err != nil {
-			return err
-		}
 		if ready = slices.DeleteFunc(ready, func(i int32) bool { return !condemned(i) }); len(ready) == 0 {
 			break
 		}
@@ -91,36 +90,76 @@ func (s *sweep) next(ctx context.Context) error {
 	return s.recheck(ctx)
 }
 
-// delete deletes one batch and returns the images that are gone.
+// delete writes down one batch, deletes what of it is still condemned then, and
+// returns the images that are gone.
 func (s *sweep) delete(ctx context.Context, batch []int32) (deleted []int32, err error) {
-	g := s.judged.Graph
-	digests := make([]image.Digest, len(batch))
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	manifests, err := s.ledger.manifests(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	number, err := s.ledger.before(ctx, journal.Delete, batch, manifests)
+	if err != nil {
+		return nil, err
+	}
+	outcomes := make([]journal.Outcome, len(batch))
 	for n, i := range batch {
-		digests[n] = g.Images[i].Digest
+		outcomes[n] = journal.Outcome{Digest: s.judged.Graph.Images[i].Digest, Outcome: journal.Left, Detail: spared}
+	}
+	deleted, err = s.send(ctx, batch, outcomes)
+	return deleted, errors.Join(err, s.ledger.after(ctx, number, outcomes))
+}
+
+// spared is why an image that was written down as about to go was not asked for.
+const spared = "it is no longer condemned, or the run ended"
+
+// send deletes what of a batch is still condemned, in one call, and says in
+// outcomes what became of it.
+func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outcome) (deleted []int32, err error) {
+	if err := s.next(ctx); err != nil {
+		return nil, err
+	}
+	g := s.judged.Graph
+	var digests []image.Digest
+	var asked []int // positions in the batch
+	for n, i := range batch {
+		if s.judged.Verdicts[i] == policy.VerdictDelete {
+			digests = append(digests, g.Images[i].Digest)
+			asked = append(asked, n)
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil
 	}
 	results, err := s.writer.Delete(context.WithoutCancel(ctx), g.Repository.Name, digests)
 	if err != nil {
+		for _, n := range asked {
+			outcomes[n].Outcome, outcomes[n].Detail = journal.Unknown, err.Error()
+		}
 		if fatal(ctx, err) {
 			return nil, fmt.Errorf("repository %s: %w", g.Repository.Name, err)
 		}
-		for _, i := range batch {
-			s.fail(i, err)
+		for _, n := range asked {
+			s.fail(batch[n], err)
 		}
 		return nil, nil
 	}
-	for n, i := range batch {
-		var referenced *registry.ReferencedError
-		switch err := results[n]; {
-		case err == nil:
+	for k, n := range asked {
+		i := batch[n]
+		outcomes[n] = outcomeOf(digests[k], results[k])
+		switch outcomes[n].Outcome {
+		case journal.Done:
 			s.gone[i] = true
 			s.report.Deleted++
 			s.deleted = append(s.deleted, plan.Gone{Digest: g.Images[i].Digest, Tags: g.Images[i].Tags, Size: g.Images[i].Size})
 			deleted = append(deleted, i)
-		case errors.As(err, &referenced):
+		case journal.Left:
 			// An index that was pushed since the repository was read lists it; it is
 			// counted with what changed.
 		default:
-			s.fail(i, err)
+			s.fail(i, results[k])
 		}
 	}
 	s.progress.removed(len(deleted))
@@ -137,15 +176,25 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 		if s.judged.Verdicts[i] != policy.VerdictArchive {
 			continue
 		}
-		err := s.writer.Archive(context.WithoutCancel(ctx), g.Repository.Name, g.Images[i].Digest)
+		number, err := s.ledger.before(ctx, journal.Archive, []int32{i}, nil)
+		if err != nil {
+			return err
+		}
+		err = s.writer.Archive(context.WithoutCancel(ctx), g.Repository.Name, g.Images[i].Digest)
+		outcome := outcomeOf(g.Images[i].Digest, err)
 		switch {
 		case err == nil:
 			s.report.Archived++
 			s.progress.removed(1)
 		case fatal(ctx, err):
-			return fmt.Errorf("repository %s: %w", g.Repository.Name, err)
+			outcome.Outcome = journal.Unknown
+			err = fmt.Errorf("repository %s: %w", g.Repository.Name, err)
 		default:
 			s.fail(i, err)
+			err = nil
+		}
+		if err := errors.Join(err, s.ledger.after(ctx, number, []journal.Outcome{outcome})); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -14,8 +14,9 @@ import (
 // change nothing more. Its methods may be called by many goroutines at once; on
 // nil they do nothing.
 type Run struct {
-	now func() time.Time
-	id  string
+	now  func() time.Time
+	id   string
+	plan string
 
 	mu      sync.Mutex
 	sink    sink
@@ -61,6 +62,14 @@ func (r *Run) ID() string {
 		return ""
 	}
 	return r.id
+}
+
+// Plan returns the id of the plan, "" for none.
+func (r *Run) Plan() string {
+	if r == nil {
+		return ""
+	}
+	return r.plan
 }
 
 // Before writes down what is about to be done, and returns the number of the

@@ -10,10 +10,15 @@ import (
 
 // Report says what an apply did. Images are counted, not tags.
 type Report struct {
-	Schema           string             `json:"schema"`
+	Schema string `json:"schema"`
+	// Plan is the id of the plan, and Run the name of the run in the journal;
+	// both are empty where nothing was to be done.
+	Plan             string             `json:"plan,omitempty"`
+	Run              string             `json:"run,omitempty"`
 	Deleted          int                `json:"deleted"`
 	Archived         int                `json:"archived"`
 	Changed          int                `json:"changed"`
+	DoneBefore       int                `json:"doneBefore,omitempty"`
 	Failed           int                `json:"failed"`
 	Condemned        int                `json:"condemned,omitempty"`
 	Unmarked         int                `json:"unmarked,omitempty"`
@@ -39,6 +44,9 @@ type RepositoryReport struct {
 	// Changed are images of the plan that are left since they, their family or
 	// what is in use is no longer as it was planned.
 	Changed int `json:"changed"`
+	// DoneBefore are images of the plan that were gone already, or archived, such
+	// as by a run of the same plan that was interrupted.
+	DoneBefore int `json:"doneBefore,omitempty"`
 	// Condemned are images that were marked for the grace period, and Unmarked
 	// those that lost their mark since they are kept.
 	Condemned int       `json:"condemned,omitempty"`
@@ -93,6 +101,7 @@ func (r *Report) Finish() {
 		r.Deleted += repo.Deleted
 		r.Archived += repo.Archived
 		r.Changed += repo.Changed
+		r.DoneBefore += repo.DoneBefore
 		r.Failed += len(repo.Failures)
 		r.Condemned += repo.Condemned
 		r.Unmarked += repo.Unmarked

@@ -41,6 +41,9 @@ func (e *UnknownOutcomeError) Error() string {
 	return fmt.Sprintf("%s: the registry's answer does not say what became of the image", e.Digest)
 }
 
+// OutcomeUnknown reports that the image may be gone.
+func (e *UnknownOutcomeError) OutcomeUnknown() bool { return true }
+
 // Writer changes an ECR registry. Its methods may be called by many goroutines
 // at once.
 type Writer struct {
