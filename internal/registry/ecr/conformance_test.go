@@ -9,7 +9,6 @@ import (
 
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/embedded"
-	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/registry/registrytest"
 )
 
@@ -27,6 +26,7 @@ func TestConformance(t *testing.T) {
 		return registrytest.Fixture{
 			Reader: w.reader(t, Config{Hosts: []string{"Images.example.com"}}, t.TempDir()),
 			Writer: w.writer(t, Config{}),
+			Tagger: w.tagger(t, Config{}),
 			Create: func(t *testing.T, name string, tags map[string]string) {
 				if _, err := w.own().CreateRepository(name, embedded.RepositoryOptions{Tags: tags}); err != nil {
 					t.Fatal(err)
@@ -37,19 +37,25 @@ func TestConformance(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			Restore: func(t *testing.T, name string, digest image.Digest) {
+			Restored:  func(*testing.T) { w.clock.Advance(restoreTime) },
+			Collected: func(*testing.T) { w.clock.Advance(layerTime) },
+			FixTags: func(t *testing.T, name, except string) {
+				in := ecr.PutImageTagMutabilityInput{RepositoryName: &name, ImageTagMutability: types.ImageTagMutabilityImmutable}
+				if except != "" {
+					in.ImageTagMutability = types.ImageTagMutabilityImmutableWithExclusion
+					in.ImageTagMutabilityExclusionFilters = []types.ImageTagMutabilityExclusionFilter{{
+						FilterType: types.ImageTagMutabilityExclusionFilterTypeWildcard, Filter: aws.String(except + "*"),
+					}}
+				}
 				sdk, err := w.env(t, "").AWS.Config(t.Context(), awsapi.Target{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, err = ecr.NewFromConfig(sdk).UpdateImageStorageClass(t.Context(), &ecr.UpdateImageStorageClassInput{
-					RepositoryName: &name, ImageId: &types.ImageIdentifier{ImageDigest: aws.String(digest.String())},
-					TargetStorageClass: types.TargetStorageClassStandard,
-				})
-				if err != nil {
+				if _, err := ecr.NewFromConfig(sdk).PutImageTagMutability(t.Context(), &in); err != nil {
 					t.Fatal(err)
 				}
 			},
+			MaxTags:      1000,
 			PageSize:     pageSize,
 			GuardsListed: true,
 		}

@@ -128,39 +128,53 @@ func (t *Tagger) Untag(ctx context.Context, repository string, digest image.Dige
 }
 
 func (t *Tagger) untag(ctx context.Context, repository string, digest image.Digest, tag, anchor string) error {
-	// What puts the image back, should it go. One in the archive cannot be read.
-	img, there, err := t.find(ctx, repository, digest)
+	img, has, err := t.anchored(ctx, repository, digest, tag, anchor)
 	var m registry.Manifest
-	if err == nil && there && slices.Contains(img.Tags, tag) && img.Status == image.Active {
+	if err == nil && has && img.Status == image.Active {
+		// This puts the image back, should it go. In the archive there is none to
+		// be had.
 		if m, err = t.manifest(ctx, repository, img); err == nil {
-			img, there, err = t.find(ctx, repository, digest)
+			img, has, err = t.anchored(ctx, repository, digest, tag, anchor)
 		}
 	}
-	switch {
-	case err != nil:
+	if err != nil || !has {
 		return err
-	case !there || !slices.Contains(img.Tags, tag):
-		return nil
-	case tag == anchor || !slices.Contains(img.Tags, anchor):
-		return &registry.LastTagError{Digest: digest, Tag: tag, Anchor: anchor}
 	}
 	out, err := t.calls.deleteTag(ctx, t.id.Account, repository, tag)
-	if err != nil {
-		return err
+	if err == nil {
+		err = untagged(out, digest, tag)
 	}
-	if err := untagged(out, digest, tag); err != nil {
-		return err
+	return errors.Join(err, t.putBack(context.WithoutCancel(ctx), repository, m, img, tag, anchor))
+}
+
+// anchored reports whether an image has the tag. It is an error that it has the
+// tag without the anchor.
+func (t *Tagger) anchored(ctx context.Context, repository string, digest image.Digest, tag, anchor string) (image.Image, bool, error) {
+	img, there, err := t.find(ctx, repository, digest)
+	if err != nil || !there || !slices.Contains(img.Tags, tag) {
+		return image.Image{}, false, err
 	}
-	// Somebody may have taken the anchor between the look and the call.
-	if _, there, err = t.find(ctx, repository, digest); err != nil || there {
-		return err
+	if tag == anchor || !slices.Contains(img.Tags, anchor) {
+		return image.Image{}, false, &registry.LastTagError{Digest: digest, Tag: tag, Anchor: anchor}
 	}
-	if m.Content == nil {
-		err = &registry.ArchivedError{Digest: digest, Status: img.Status}
-	} else {
+	return img, true, nil
+}
+
+// putBack puts an image back that has just lost a tag if that was its last one
+// all the same, since somebody took the anchor between our look and the call.
+// Whether it was that or somebody's own deletion cannot be told: an image too
+// many can be deleted again.
+func (t *Tagger) putBack(ctx context.Context, repository string, m registry.Manifest, img image.Image, tag, anchor string) error {
+	_, there, err := t.find(ctx, repository, img.Digest)
+	switch {
+	case err != nil || there:
+		return err
+	case m.Content == nil:
+		err = &registry.ArchivedError{Digest: img.Digest, Status: img.Status}
+	default:
 		err = t.put(ctx, repository, m, anchor)
 	}
-	return &registry.PutBackError{Digest: digest, Tag: tag, Anchor: anchor, Err: err}
+	return &registry.PutBackError{Digest: img.Digest, Tag: tag, Anchor: anchor, Err: err}
 }
 
 // untagged reads what became of a tag that was to be taken from an image.

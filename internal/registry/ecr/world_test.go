@@ -23,6 +23,9 @@ const (
 	ownAccount   = embedded.DefaultAccount
 	otherAccount = "444455556666"
 	region       = "eu-west-1"
+
+	restoreTime = 20 * time.Minute
+	layerTime   = 24 * time.Hour
 )
 
 // start is when the tests begin by their own clock.
@@ -64,7 +67,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	c := &clock{now: start}
-	srv := embedded.New(embedded.Options{Clock: c.Now, LogCalls: true, RestoreTime: 20 * time.Minute})
+	srv := embedded.New(embedded.Options{Clock: c.Now, LogCalls: true, RestoreTime: restoreTime, LayerTime: layerTime})
 	return &world{Server: srv, clock: c, endpoint: "http://embedded.example.com", client: srv.Client(), now: c.Now}
 }
 
@@ -124,6 +127,16 @@ func (w *world) writer(t testing.TB, c Config) *Writer {
 		t.Fatal(err)
 	}
 	return writer
+}
+
+// tagger opens a registry for tags.
+func (w *world) tagger(t testing.TB, c Config) *Tagger {
+	t.Helper()
+	tagger, err := c.OpenTagger(t.Context(), "prod", w.env(t, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tagger
 }
 
 // answer makes an operation always have the same answer. It is for readers that

@@ -1,5 +1,5 @@
 // Package registrytest is the suite of tests that every implementation of
-// registry.Reader and registry.Writer passes.
+// registry.Reader, registry.Tagger and registry.Writer passes.
 package registrytest
 
 import (
@@ -15,15 +15,24 @@ import (
 type Fixture struct {
 	Reader registry.Reader
 	Writer registry.Writer
+	// Tagger is over the same registry.
+	Tagger registry.Tagger
 	// Create makes an empty repository with resource tags. It is nil where
 	// repositories begin to exist when an image is pushed.
 	Create func(t *testing.T, repository string, tags map[string]string)
 	// Push stores a manifest with its blobs under the tags, and moves a tag that
 	// another image has. The repository has been created where that can be.
 	Push func(t *testing.T, repository string, m Manifest, tags ...string)
-	// Restore starts to make an archived image active again, which it is not at
-	// once. It is nil where there is no archive.
-	Restore func(t *testing.T, repository string, digest image.Digest)
+	// Restored lets the time pass that it takes until an image that was asked
+	// back from the archive is active. It is nil where there is no archive.
+	Restored func(t *testing.T)
+	// Collected lets the time pass until layers are gone that no image lists.
+	Collected func(t *testing.T)
+	// FixTags makes the tags of a repository immutable, all but those with the
+	// prefix; "" is none. It is nil where tags can always be moved.
+	FixTags func(t *testing.T, repository, except string)
+	// MaxTags is how many tags an image can have; 0 is any number.
+	MaxTags int
 	// PageSize is how many images the reader gets in one call, for a test that
 	// needs several.
 	PageSize int

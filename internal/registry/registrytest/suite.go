@@ -32,6 +32,16 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"delete one of many", testDelete},
 		{"delete what is not there", testDeleteAbsent},
 		{"delete a child before its index", testDeleteListed},
+		{"find one image", testFind},
+		{"tag", testTag},
+		{"tag that another image has", testTagTaken},
+		{"tag what is not there", testTagAbsent},
+		{"untag", testUntag},
+		{"untag what is not as it was", testUntagChanged},
+		{"manifests", testManifests},
+		{"put back", testPut},
+		{"put back without what it refers to", testPutParts},
+		{"put back what lost its tags", testPutTaken},
 		{"cancelled context", testCancelled},
 	}
 	for _, test := range tests {
@@ -42,8 +52,16 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		t.Run("empty repository", func(t *testing.T) { testEmpty(t, newSuite(t, open)) })
 		t.Run("resource tags", func(t *testing.T) { testResourceTags(t, newSuite(t, open)) })
 	}
-	if probe.Restore != nil {
+	if probe.Restored != nil {
 		t.Run("archive", func(t *testing.T) { testArchive(t, newSuite(t, open)) })
+		t.Run("back from the archive", func(t *testing.T) { testActivate(t, newSuite(t, open)) })
+		t.Run("tag what is archived", func(t *testing.T) { testTagArchived(t, newSuite(t, open)) })
+	}
+	if probe.FixTags != nil {
+		t.Run("immutable tags", func(t *testing.T) { testTagImmutable(t, newSuite(t, open)) })
+	}
+	if probe.MaxTags > 0 {
+		t.Run("as many tags as can be", func(t *testing.T) { testTagLimit(t, newSuite(t, open)) })
 	}
 }
 

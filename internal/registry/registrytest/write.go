@@ -91,7 +91,9 @@ func testArchive(t *testing.T, s suite) {
 	if err := s.Writer.Archive(t.Context(), "apps/web", single("never pushed").Digest()); err == nil {
 		t.Error("archiving an image that is not there succeeded")
 	}
-	s.Restore(t, "apps/web", plain.Digest())
+	if err := s.Writer.Activate(t.Context(), "apps/web", plain.Digest()); err != nil {
+		t.Fatal(err)
+	}
 	for _, allManifests := range []bool{false, true} {
 		contents := s.read(t, "apps/web", allManifests)
 		for name, test := range map[string]struct {
@@ -132,6 +134,25 @@ func testCancelled(t *testing.T, s suite) {
 	results, err := s.Writer.Delete(ctx, "apps/web", []image.Digest{a.Digest()})
 	if results != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("delete: %v and %v, want nothing and that the context was cancelled", results, err)
+	}
+	for name, change := range map[string]func() error{
+		"tag":      func() error { return s.Tagger.Tag(ctx, "apps/web", a.Digest(), "new") },
+		"move tag": func() error { return s.Tagger.MoveTag(ctx, "apps/web", a.Digest(), "new") },
+		"untag":    func() error { return s.Tagger.Untag(ctx, "apps/web", a.Digest(), "one", "two") },
+		"put":      func() error { return s.Writer.Put(ctx, "apps/web", a.pushed(), nil) },
+		"activate": func() error { return s.Writer.Activate(ctx, "apps/web", a.Digest()) },
+		"manifests": func() error {
+			_, err := s.Writer.Manifests(ctx, "apps/web", []image.Digest{a.Digest()})
+			return err
+		},
+		"find": func() error {
+			_, _, err := s.Reader.Find(ctx, "apps/web", a.Digest())
+			return err
+		},
+	} {
+		if err := change(); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want that the context was cancelled", name, err)
+		}
 	}
 	s.holds(t, "apps/web", a)
 }
