@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/graph"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/policy"
@@ -290,6 +291,7 @@ func (r *tagRun) image(ctx context.Context, img *tagging.Image) error {
 	// did.
 	sent := context.WithoutCancel(ctx)
 	written := false
+	img.Remove = nil
 	if img.Error == "" && (img.Action == tagging.Write || img.Action == tagging.Move) {
 		err := r.write(sent, img)
 		if err != nil {
@@ -302,7 +304,6 @@ func (r *tagRun) image(ctx context.Context, img *tagging.Image) error {
 		written = err == nil
 	}
 	remove, anchor := img.Surplus(written)
-	img.Remove = nil
 	for _, tag := range slices.Backward(remove) { // the oldest first
 		if err := ctx.Err(); err != nil {
 			return err
@@ -311,7 +312,7 @@ func (r *tagRun) image(ctx context.Context, img *tagging.Image) error {
 			if fatal(ctx, err) {
 				return fmt.Errorf("repository %s: %w", r.repo.Name, err)
 			}
-			img.Error = joinText(img.Error, "the mark "+tag+" stays: "+err.Error())
+			img.Error = joinText(img.Error, "the mark "+tag+" stays: "+brief(err))
 			r.result.Retry = r.result.Retry || passes(err)
 			continue
 		}
@@ -357,6 +358,7 @@ func (r *tagRun) makeRoom(ctx context.Context, img *tagging.Image) (made bool) {
 	for _, tag := range slices.Backward(remove) {
 		if r.tagger.Untag(ctx, r.repo.Name, img.Digest, tag, anchor) == nil {
 			img.Forget(tag)
+			img.Remove = append(img.Remove, tag)
 			made = true
 		}
 	}
@@ -365,7 +367,7 @@ func (r *tagRun) makeRoom(ctx context.Context, img *tagging.Image) (made bool) {
 
 // failImage records that an image did not get its mark.
 func (r *tagRun) failImage(img *tagging.Image, err error) {
-	img.Error, img.Tag = joinText(img.Error, err.Error()), ""
+	img.Error, img.Tag = joinText(img.Error, brief(err)), ""
 	r.result.Retry = r.result.Retry || passes(err)
 }
 
@@ -376,6 +378,25 @@ func passes(err error) bool {
 	var archived *registry.ArchivedError
 	var missing *registry.ImageGoneError
 	return !errors.As(err, &taken) && !errors.As(err, &limit) && !errors.As(err, &archived) && !errors.As(err, &missing)
+}
+
+// brief is the text of an error without what the report says beside it.
+func brief(err error) string {
+	var taken *registry.TagTakenError
+	var limit *registry.TagLimitError
+	var archived *registry.ArchivedError
+	var denied *awsapi.DeniedError
+	switch {
+	case errors.As(err, &taken):
+		return taken.Error()
+	case errors.As(err, &limit):
+		return limit.Error()
+	case errors.As(err, &archived):
+		return archived.Error()
+	case errors.As(err, &denied):
+		return denied.Error()
+	}
+	return err.Error()
 }
 
 func joinText(a, b string) string {

@@ -52,7 +52,7 @@ func TestScripts(t *testing.T) {
 			env.Vars = append(env.Vars,
 				"AWS_ENDPOINT_URL="+server.URL, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
 				"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true",
-				"XDG_CACHE_HOME="+filepath.Join(env.WorkDir, ".cache"), "KUBECONFIG=/dev/null",
+				"XDG_CACHE_HOME="+filepath.Join(env.WorkDir, ".cache"), "XDG_STATE_HOME="+filepath.Join(env.WorkDir, ".state"), "KUBECONFIG=/dev/null",
 				"NOW="+scriptNow.Format(time.RFC3339), "HOST="+embedded.DefaultAccount+".dkr.ecr.eu-west-1.amazonaws.com",
 				"GOCOVERDIR="+os.TempDir(),
 			)
@@ -86,6 +86,16 @@ func TestScripts(t *testing.T) {
 			"expire": script(func(a *account, _ *testscript.TestScript, _ []string) error { a.srv.ExpireKey("test"); return nil }),
 			// fail REPO NAME CODE makes an image undeletable and unreadable.
 			"fail": script((*account).fail),
+			// mutability REPO MODE [FILTER…] makes a repository of that mode.
+			"mutability": script((*account).mutability),
+			// archive REPO NAME moves an image to the archive.
+			"archive": script((*account).archive),
+			// region NAME makes the commands after it work in that region.
+			"region": script((*account).in),
+			// tag REPO NAME TAG… gives an image tags; FROM..TO stands for many.
+			"tag": script((*account).tag),
+			// snapshot FILE REPO@DIGEST… writes what is in use, a line for each.
+			"snapshot": script((*account).snapshot),
 			// images REPO prints what is in a repository: names and tags.
 			"images": script((*account).images),
 			// calls [ACTION…] prints how often the actions were called since the last.
@@ -232,6 +242,11 @@ var varying = []struct {
 }{
 	{regexp.MustCompile(`"createdAt": "[^"]*"`), `"createdAt": "TIME"`},
 	{regexp.MustCompile(`"tool": "[^"]*"`), `"tool": "VERSION"`},
+	{regexp.MustCompile(`"(id|plan)": ?"sha256:[0-9a-f]*"`), `"$1": "PLAN"`},
+	{regexp.MustCompile(`"run": ?"[^"]*"`), `"run": "RUN"`},
+	{regexp.MustCompile(`"time": ?"[^"]*"`), `"time": "TIME"`},
+	{regexp.MustCompile(`"plannedAt": ?"[^"]*"`), `"plannedAt": "TIME"`},
+	{regexp.MustCompile(`\b20\d{6}T\d{6}\.\d{3}Z-[0-9a-f]{12}`), `RUN`},
 	{regexp.MustCompile(`"config": "sha256:[0-9a-f]*"`), `"config": "HASH"`},
 	{regexp.MustCompile(`http://127\.0\.0\.1:\d+`), `http://ADDR`},
 }

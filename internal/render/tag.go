@@ -91,26 +91,34 @@ func holders(img *tagging.Image) string {
 func TagSummary(r *tagging.Report) string {
 	t := r.Totals
 	var parts []string
-	add := func(n int, format string) {
+	add := func(n int, done, todo string) {
+		if r.DryRun {
+			done = todo
+		}
 		if n > 0 {
-			parts = append(parts, fmt.Sprintf(format, Number(n)))
+			parts = append(parts, Number(n)+" "+done)
 		}
 	}
-	add(t.Tagged, "%s tagged")
-	add(t.Moved, "%s given the tag of another")
-	add(t.Kept, "%s tagged already")
-	add(t.Passed, "%s passed over")
+	add(t.Tagged, "tagged", "to tag")
+	add(t.Moved, "given the tag of another", "to be given the tag of another")
+	add(t.Kept, "tagged already", "tagged already")
+	add(t.Passed, "passed over", "passed over")
 	if t.Removed > 0 {
-		parts = append(parts, Count(t.Removed, "older tag")+" removed")
+		what := Count(t.Removed, "older tag")
+		if r.DryRun {
+			parts = append(parts, what+" to remove")
+		} else {
+			parts = append(parts, what+" removed")
+		}
 	}
-	add(t.Failed, "%s failed")
+	add(t.Failed, "failed", "cannot be tagged")
 	text := Count(t.Images, "image") + " in use"
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
 	text += "."
 	if r.DryRun {
-		text += " This was a dry run, and nothing was changed: --yes does it."
+		text += " Nothing was changed: --yes does it."
 	}
 	return text
 }
