@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,13 +21,20 @@ import (
 
 func newApply(w *World, f *flags) *cobra.Command {
 	var yes, exact bool
+	every := duration(recheck)
 	cmd := &cobra.Command{
 		Use:   "apply [PLAN]",
 		Short: "Delete what the plan says, after checking every image again",
 		Long: `Delete what the plan says. Without PLAN, plans first, shows the plan and asks.
 With PLAN, a file or s3://bucket/key that plan --out wrote, deletes what was
 condemned then and still is, with the same digest and tags. What is in use is read
-again either way.
+again either way, before the first deletion, and again whenever that was --recheck
+ago.
+
+Every call is written to the journal before and after it is made (--journal): what
+goes, why, and its manifest. A run that was interrupted is finished by applying the
+same plan again, or by any later apply that reads the same journal. See also
+regsweep history and regsweep restore.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, or a plan that does
 not belong to it; 3 some deletions failed; 4 something is held by a safety limit
@@ -34,6 +42,8 @@ or a gap (what is not held was done; over maxDeletes nothing is).`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask; required without a terminal")
+	cmd.Flags().Var(&every, "recheck", "how old what is known of the usage may get during a long apply")
+	f.addJournal(cmd)
 	cmd.Flags().BoolVar(&exact, "exact-sizes", false, "read every manifest once, so that shared layers are counted truly")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !yes && !w.StdinTerminal {
@@ -47,7 +57,10 @@ or a gap (what is not held was done; over maxDeletes nothing is).`,
 		if r.Judge().After(w.Now()) {
 			return usageError("--now %s is later than the clock: apply never judges as of the future", f.now)
 		}
-		r.ExactSizes = exact
+		if err := r.journaled(); err != nil {
+			return err
+		}
+		r.ExactSizes, r.Recheck = exact, time.Duration(every)
 		p, held, err := r.planned(cmd.Context(), args)
 		if err != nil {
 			return err
@@ -61,6 +74,17 @@ or a gap (what is not held was done; over maxDeletes nothing is).`,
 	}
 	f.addOutput(cmd, "table", "json")
 	return cmd
+}
+
+// journaled makes sure that there is a place for the journal of an apply.
+func (r *run) journaled() error {
+	if err := r.withJournal(); err != nil {
+		return err
+	}
+	if r.Journal == nil {
+		return usageError("apply writes down what it does before it does it, and there is no place for that (HOME and XDG_STATE_HOME are not set): set --journal or REGSWEEP_JOURNAL to a file, a folder, s3://bucket/prefix or - for stdout")
+	}
+	return nil
 }
 
 // planned returns the plan to apply: the saved one, or a new one. It shows it on
@@ -162,8 +186,12 @@ func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) error {
 }
 
 func (r *run) report(report *plan.Report) error {
-	if r.flags.output == "json" {
-		return render.ReportJSON(r.world.Stdout, report)
+	out, terminal := r.world.Stdout, r.world.StdoutTerminal
+	if r.Journal != nil && r.Journal.IsStdout() { // stdout has one result only
+		out, terminal = r.world.Stderr, r.world.StderrTerminal
 	}
-	return render.Report(r.world.Stdout, report, render.Options{Color: r.world.StdoutTerminal && r.world.getenv("NO_COLOR") == ""})
+	if r.flags.output == "json" {
+		return render.ReportJSON(out, report)
+	}
+	return render.Report(out, report, render.Options{Color: terminal && r.world.getenv("NO_COLOR") == ""})
 }

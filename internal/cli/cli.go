@@ -136,6 +136,7 @@ type flags struct {
 	now          string
 	output       string
 	ignoreGaps   []string
+	journal      string
 	logFormat    string
 	verbose      bool
 }

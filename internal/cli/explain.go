@@ -22,6 +22,9 @@ repository:tag, repository@sha256:… or a digest.`,
 			return err
 		}
 		defer r.close()
+		if err := r.withJournal(); err != nil {
+			return err
+		}
 		stop := r.progress()
 		list, err := r.Explain(cmd.Context(), args)
 		stop()
@@ -35,6 +38,7 @@ repository:tag, repository@sha256:… or a digest.`,
 			Color: w.StdoutTerminal && w.getenv("NO_COLOR") == "", Now: image.At(r.Judge()),
 		})
 	}
+	f.addJournal(cmd)
 	f.addOutput(cmd, "table", "json")
 	return cmd
 }

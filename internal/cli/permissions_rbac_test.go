@@ -98,6 +98,7 @@ func readCluster(t *testing.T, config, kubeconfig string) outcome {
 	t.Helper()
 	t.Setenv("KUBECONFIG", kubeconfig)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	return runCLI(t, config, "usage", "--all")
 }
 

@@ -50,6 +50,9 @@ machines; --merge joins the saved plans of the parts into that of the whole:
 		if err != nil {
 			return err
 		}
+		if err := r.withJournal(); err != nil {
+			return err
+		}
 		r.All, r.ExactSizes = all, exact
 		outcome, err := r.planOrMerge(cmd.Context(), args)
 		if err != nil {
@@ -71,6 +74,7 @@ machines; --merge joins the saved plans of the parts into that of the whole:
 		}
 		return nil
 	}
+	f.addJournal(cmd)
 	f.addOutput(cmd, "table", "json", "markdown")
 	return cmd
 }

@@ -35,7 +35,7 @@ func TestPlanInReadme(t *testing.T) {
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo", "AWS_REGION": demo.Region,
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_PROFILE": "", "AWS_CA_BUNDLE": "",
-		"XDG_CACHE_HOME": filepath.Join(dir, "cache"), "REGSWEEP_CONFIG": filepath.Join(dir, "regsweep.yaml"),
+		"XDG_CACHE_HOME": filepath.Join(dir, "cache"), "XDG_STATE_HOME": filepath.Join(dir, "state"), "REGSWEEP_CONFIG": filepath.Join(dir, "regsweep.yaml"),
 	} {
 		t.Setenv(name, value)
 	}

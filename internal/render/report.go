@@ -39,6 +39,9 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	if r.Unmarked > 0 {
 		s += fmt.Sprintf("; took the mark from %s", Number(r.Unmarked))
 	}
+	if r.DoneBefore > 0 {
+		s += fmt.Sprintf("; %s done before this run", were(r.DoneBefore))
+	}
 	if r.Changed > 0 {
 		s += fmt.Sprintf("; left %s that changed, came into use or are held since the plan", Number(r.Changed))
 	}
@@ -48,4 +51,12 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	p.line("%s", p.style(s+".", bold))
 	_, err := io.WriteString(w, p.b.String())
 	return err
+}
+
+// were returns "1 was" or "2 were".
+func were(n int) string {
+	if n == 1 {
+		return "1 was"
+	}
+	return Number(n) + " were"
 }
