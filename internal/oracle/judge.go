@@ -17,13 +17,18 @@ type head struct {
 	holds []string
 	// done says that it would be archived, and is archived.
 	done bool
+	// grace is what the grace period does to it; see wait.
+	grace string
 }
+
+// waits reports whether only the grace period holds it.
+func (h *head) waits() bool { return h.grace == "condemn" || h.grace == "wait" }
 
 func (h *head) verdict() string {
 	switch {
 	case len(h.keeps) > 0 || h.rule == nil || h.done:
 		return "keep"
-	case len(h.holds) > 0:
+	case len(h.holds) > 0 || h.waits() || h.grace == "stuck":
 		return "held"
 	case h.rule.Archive:
 		return "archive"
@@ -42,6 +47,9 @@ func (h *head) grounds() []string {
 	default:
 		codes = append(codes, "not-kept")
 		codes = append(codes, h.holds...)
+		if h.grace != "" {
+			codes = append(codes, "grace")
+		}
 		if h.orphan {
 			codes = append(codes, "orphan")
 		}
@@ -64,9 +72,10 @@ func Judge(w World) map[string]Judgement {
 		if h != nil {
 			j.Grounds = h.grounds()
 		}
+		j.Mark = w.mark(w.image(d), h, j.Verdict)
 		if over && j.Verdict != "keep" {
 			j.Verdict = "held"
-			if h != nil {
+			if h != nil && !h.waits() {
 				j.Grounds = append(j.Grounds, "limit")
 				slices.Sort(j.Grounds)
 			}
@@ -87,6 +96,7 @@ func (w *World) judgedHeads() []*head {
 	for _, h := range heads {
 		h.holds = w.gaps(h)
 		h.done = h.rule != nil && h.rule.Archive && h.Archived
+		h.grace = w.wait(h)
 	}
 	return heads
 }

@@ -32,7 +32,8 @@ func (w *World) tags(img *Image) (tags []string) {
 	for _, t := range img.Tags {
 		_, used := markTime(w.Policy.MarkPrefix+"-", t)
 		_, condemned := markTime("regsweep-condemned-", t)
-		if !used && !condemned && (w.Policy.MarkName == "" || t != w.Policy.MarkName) {
+		_, kept := markTime("regsweep-kept-", t)
+		if !used && !condemned && !kept && (w.Policy.MarkName == "" || t != w.Policy.MarkName) {
 			tags = append(tags, t)
 		}
 	}

@@ -77,6 +77,9 @@ type Policy struct {
 	MinRemaining    int
 	// MarkPrefix and MarkName are the tags that `regsweep tag` writes.
 	MarkPrefix, MarkName string
+	// Grace is how many milliseconds an image is condemned before it goes; 0 is
+	// no grace period.
+	Grace int64
 }
 
 // Protect wins over every rule.
@@ -132,4 +135,6 @@ type Judgement struct {
 	Verdict string
 	// Grounds are the sorted codes of the reasons, for roots and orphans only.
 	Grounds []string
+	// Mark is what an apply does about marks: condemn, unmark, or nothing.
+	Mark string
 }

@@ -77,15 +77,16 @@ func codes(img plan.Image) []string {
 	return slices.Compact(list)
 }
 
-// TestPropertyOracle: every verdict is the oracle's, and of each root and
-// orphan the grounds are too.
+// TestPropertyOracle: every verdict is the oracle's, and what is done about
+// marks; and of each root and orphan the grounds are too.
 func TestPropertyOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := wanted{}.worlds().Draw(t, "world")
 		want := oracle.Judge(w.World)
 		got := map[string]oracle.Judgement{}
-		for _, img := range listed(t, judgeWorld(t, &w.World)) {
-			j := oracle.Judgement{Verdict: img.Verdict.String()}
+		judged := judgeWorld(t, &w.World)
+		for _, img := range listed(t, judged) {
+			j := oracle.Judgement{Verdict: img.Verdict.String(), Mark: string(img.Mark)}
 			if want[img.Digest.String()].Grounds != nil {
 				j.Grounds = codes(img)
 			}
@@ -93,6 +94,9 @@ func TestPropertyOracle(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("verdicts (-oracle +got):\n%s", diff)
+		}
+		if want, got := oracle.HeldBack(w.World), judged.HeldBack(); want != got {
+			t.Fatalf("held by something else than the grace period: %v, want %v", got, want)
 		}
 	})
 }

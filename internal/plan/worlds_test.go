@@ -52,6 +52,9 @@ var tagPool = []string{
 	"pr-1", "pr-2", "dev-1", "dev-2", "x", "production",
 	markTag("in-use", int64(Now)-msDay), markTag("in-use", int64(Now)-30*msDay), markTag("in-use", int64(Now)-31*msDay),
 	"in-use-15000000000", "in-use-soon", markTag("keep", int64(Now)-msDay), markTag("regsweep-condemned", int64(Now)-msDay),
+	markTag("regsweep-condemned", int64(Now)-7*msDay), markTag("regsweep-condemned", int64(Now)-7*msDay-1000),
+	markTag("regsweep-condemned", int64(Now)-30*msDay), "regsweep-condemned-15000000000", "regsweep-condemned-soon",
+	markTag("regsweep-kept", int64(Now)-7*msDay-1000), markTag("regsweep-kept", int64(Now)-msDay), "regsweep-kept-1",
 }
 
 // drawImage draws an image of a name. Mostly it lists those whose names come
@@ -90,6 +93,9 @@ func drawImage(t *rapid.T) oracle.Image {
 		}
 	}
 	img.Tags = some(t, pick(t, 0, 1, 1, 2, 3), tagPool...)
+	if rare(t, 4) { // marks as they are written, on images that may have no other tag
+		img.Tags = some(t, 2, slices.DeleteFunc(slices.Clone(tagPool), func(tag string) bool { return !strings.HasPrefix(tag, "regsweep-") })...)
+	}
 	if rare(t, 8) {
 		img.Tags = append(img.Tags, "sha256-"+D(pick(t, before...)).Hex()+pick(t, "", ".sig", ".att", ".sbom", ".other"))
 	}
@@ -243,6 +249,9 @@ func (want wanted) worlds() *rapid.Generator[world] {
 		}
 		w.Repository.Guards = rare(t, 2)
 		w.Policy = oracle.Policy{MaxSharePercent: 100, MinRemaining: pick(t, 0, 0, 0, 0, 1, 2), MarkPrefix: "in-use"}
+		if rare(t, 3) {
+			w.Policy.Grace = 7 * msDay
+		}
 		if !want.noMaxShare && rare(t, 4) {
 			w.Policy.MaxSharePercent = pick(t, 29, 50, 67, 0, 80)
 		}
@@ -329,7 +338,7 @@ func spec(w *oracle.World) policy.Spec {
 	p := &w.Policy
 	s := policy.Spec{
 		Limits: policy.Limits{MaxDeletes: 1000, MaxShare: float64(p.MaxSharePercent) / 100, MinRemaining: p.MinRemaining},
-		Tag:    policy.Tag{Prefix: p.MarkPrefix, Name: p.MarkName},
+		Tag:    policy.Tag{Prefix: p.MarkPrefix, Name: p.MarkName}, Grace: ms(p.Grace),
 	}
 	for _, pr := range p.Protect {
 		s.Protect = append(s.Protect, policy.Protect{Repositories: pr.Repositories, Tags: pr.Tags})
@@ -412,6 +421,8 @@ func TestWorlds(t *testing.T) {
 			for _, g := range j.Grounds {
 				seen[g]++
 			}
+			count("delete after the grace period", j.Verdict == "delete" && slices.Contains(j.Grounds, "grace"))
+			count(j.Mark, j.Mark != "")
 		}
 		for v := range verdicts {
 			seen[v]++
@@ -430,6 +441,7 @@ func TestWorlds(t *testing.T) {
 	for _, what := range []string{
 		"keep", "held", "archive", "delete", "delete and keep", "delete and held", "delete and archive", "nested index", "unreadable", "own pull of an index",
 		"in-use", "protected", "newest", "younger", "pulled", "used", "semver", "max-images", "limit", "gap", "orphan", "no-rule", "not-kept",
+		"grace", "delete after the grace period", "condemn", "unmark",
 	} {
 		if seen[what] < 15 {
 			t.Errorf("%s: %d times in 3000 worlds", what, seen[what])
