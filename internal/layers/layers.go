@@ -39,6 +39,7 @@ var order = [][]string{
 	// The pure middle.
 	{"internal/tagging"},
 	{"internal/plan"},
+	{"internal/lifecycle"},
 	{"internal/policy"},
 	{"internal/graph"},
 	{"internal/image"},
