@@ -118,26 +118,31 @@ func (c *client) page(ctx context.Context, r resource, token string, item func(*
 		return "", err
 	}
 	defer body.Close()
-	return decodeList(body, item)
+	meta, err := decodeList(body, item)
+	return meta.Continue, err
+}
+
+// listMeta is what a list says of itself.
+type listMeta struct {
+	Continue        string `json:"continue"`
+	ResourceVersion string `json:"resourceVersion"`
 }
 
 // decodeList reads a list object by object, so that a page is never in memory
-// as a whole, and returns its continue token. A list that breaks off is an
+// as a whole, and returns what it says of itself. A list that breaks off is an
 // error, and so is anything without items and metadata: an unknown answer must
 // not pass for an empty list.
-func decodeList(r io.Reader, item func(*json.Decoder) error) (string, error) {
+func decodeList(r io.Reader, item func(*json.Decoder) error) (listMeta, error) {
 	decoder := json.NewDecoder(r)
 	if err := expect(decoder, json.Delim('{')); err != nil {
-		return "", err
+		return listMeta{}, err
 	}
-	var metadata struct {
-		Continue string `json:"continue"`
-	}
+	var metadata listMeta
 	var hasItems, hasMetadata bool
 	for decoder.More() {
 		key, err := decoder.Token()
 		if err != nil {
-			return "", err
+			return listMeta{}, err
 		}
 		switch key {
 		case "metadata":
@@ -150,21 +155,21 @@ func decodeList(r io.Reader, item func(*json.Decoder) error) (string, error) {
 			err = decoder.Decode(&json.RawMessage{})
 		}
 		if err != nil {
-			return "", notAList(err)
+			return listMeta{}, notAList(err)
 		}
 	}
 	if err := expect(decoder, json.Delim('}')); err != nil {
-		return "", err
+		return listMeta{}, err
 	}
 	if !hasItems || !hasMetadata {
-		return "", fmt.Errorf("%w: it lacks items or metadata", errNotAList)
+		return listMeta{}, fmt.Errorf("%w: it lacks items or metadata", errNotAList)
 	}
 	if _, err := decoder.Token(); err == nil {
-		return "", fmt.Errorf("%w: there is more after its end", errNotAList)
+		return listMeta{}, fmt.Errorf("%w: there is more after its end", errNotAList)
 	} else if !errors.Is(err, io.EOF) {
-		return "", notAList(err)
+		return listMeta{}, notAList(err)
 	}
-	return metadata.Continue, nil
+	return metadata, nil
 }
 
 func decodeItems(decoder *json.Decoder, item func(*json.Decoder) error) error {
