@@ -304,7 +304,7 @@ func TestActions(t *testing.T) {
 		}},
 		"write": {Config{}, true, []string{
 			"ecr:BatchDeleteImage", "ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories",
-			"ecr:ListTagsForResource", "ecr:UpdateImageStorageClass", "tag:GetResources",
+			"ecr:ListTagsForResource", "ecr:PutImage", "ecr:UpdateImageStorageClass", "tag:GetResources",
 		}},
 		"read with a role": {Config{AssumeRole: role}, false, []string{
 			"ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:ListTagsForResource",
@@ -325,6 +325,9 @@ func TestActions(t *testing.T) {
 	r, writer := w.reader(t, c, ""), w.writer(t, c)
 	repositories(t, r, all, true)
 	read(t, r, "shop", true)
+	if err := writer.Tag(t.Context(), "shop", digestOf(t, digest), "in-use-1"); err != nil {
+		t.Fatal(err)
+	}
 	if err := writer.Archive(t.Context(), "shop", digestOf(t, digest)); err != nil {
 		t.Fatal(err)
 	}
