@@ -295,14 +295,14 @@ func TestPropertyTrace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := wanted{}.worlds().Draw(t, "world")
 		j := judgeWorld(t, &w.World)
-		for _, d := range j.Result.Decisions {
+		for k, d := range j.Result.Decisions {
 			paths := map[string]bool{}
 			for _, r := range d.Reasons {
 				paths[r.Path] = true
 			}
 			traces := j.Result.Trace(d.Root)
-			if (d.Rule == "") != (traces == nil) && len(traces) > 0 {
-				t.Fatalf("rule %q has traces %v", d.Rule, traces)
+			if (j.Result.RuleOf(k) == "") != (traces == nil) && len(traces) > 0 {
+				t.Fatalf("rule %q has traces %v", j.Result.RuleOf(k), traces)
 			}
 			for _, trace := range traces {
 				if trace.Holds != paths[trace.Path] {

@@ -27,9 +27,14 @@ type Judged struct {
 	// doneBefore is how many images of a plan are gone already, or archived.
 	doneBefore int
 
-	// texts are the reasons in words, by where they are: most decisions share
+	// texts are the latest reasons that were put in words: many decisions share
 	// theirs.
-	texts map[*policy.Reason][]Reason
+	texts [8]struct {
+		of    *policy.Reason
+		words []Reason
+	}
+	// oldest is the place in texts that is used next.
+	oldest int
 }
 
 // Judge closes the decisions on roots over their families: an image that lives
@@ -261,7 +266,7 @@ func (j *Judged) image(i int32) Image {
 		return out
 	}
 	d := &j.Result.Decisions[j.decision[i]-1]
-	out.Rule = d.Rule
+	out.Rule = j.Result.RuleOf(int(j.decision[i] - 1))
 	if d.Root == i {
 		if out.Reasons == nil {
 			out.Reasons = j.reasons(d)
@@ -293,18 +298,19 @@ func (j *Judged) reasons(d *policy.Decision) []Reason {
 	if len(d.Reasons) == 0 {
 		return nil
 	}
-	texts, ok := j.texts[&d.Reasons[0]]
-	if !ok {
-		texts = make([]Reason, len(d.Reasons))
-		for i, r := range d.Reasons {
-			texts[i] = reason(r)
+	for i := range j.texts {
+		if j.texts[i].of == &d.Reasons[0] && len(j.texts[i].words) == len(d.Reasons) {
+			return j.texts[i].words
 		}
-		if j.texts == nil {
-			j.texts = map[*policy.Reason][]Reason{}
-		}
-		j.texts[&d.Reasons[0]] = texts
 	}
-	return texts
+	words := make([]Reason, len(d.Reasons))
+	for i, r := range d.Reasons {
+		words[i] = reason(r)
+	}
+	text := &j.texts[j.oldest]
+	j.oldest = (j.oldest + 1) % len(j.texts)
+	text.of, text.words = &d.Reasons[0], words
+	return words
 }
 
 // Freed returns the bytes that deleting images frees: certainly, and at most.

@@ -90,6 +90,9 @@ func Compile(spec Spec) (*Policy, []Problem) {
 		}
 		c.p.rules = append(c.p.rules, c.rule(path, s))
 	}
+	// What is kept of every image names them by numbers of 16 bits.
+	c.atMost("rules", len(spec.Rules))
+	c.atMost("protect", len(spec.Protect))
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
@@ -106,6 +109,15 @@ func (c *compiler) graceMarks(spec Spec) {
 	}
 	if isGraceMark(spec.Tag.Name) {
 		c.problem("tag.name", "%s is a mark of the grace period; choose another", spec.Tag.Name)
+	}
+}
+
+// maxEntries is how many rules, or protect entries, a policy can have.
+const maxEntries = 1<<15 - 2
+
+func (c *compiler) atMost(path string, entries int) {
+	if entries > maxEntries {
+		c.problem(path, "%d entries, and %d are the most", entries, maxEntries)
 	}
 }
 

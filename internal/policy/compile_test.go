@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -107,5 +108,17 @@ func TestLimitsAreThoseOfTheSpec(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, p.Limits()); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+}
+
+// What is kept of every image holds numbers of rules in 16 bits.
+func TestTooManyEntries(t *testing.T) {
+	spec := Spec{Rules: make([]Rule, 1<<15)}
+	for i := range spec.Rules {
+		spec.Rules[i] = Rule{Name: fmt.Sprint(i), Keep: []Keep{{Newest: 1}}}
+	}
+	_, problems := Compile(spec)
+	if len(problems) != 1 || problems[0].Path != "rules" || problems[0].Detail != "32768 entries, and 32766 are the most" {
+		t.Errorf("problems = %v", problems)
 	}
 }

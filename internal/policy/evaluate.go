@@ -44,14 +44,26 @@ type Result struct {
 }
 
 // Decision is the verdict on one root or orphan and, with it, on its family.
+// There are nearly as many as images; see RuleOf for what is not in it.
 type Decision struct {
 	Root    int32
 	Verdict Verdict
-	// Rule is the name of the rule that governs it, or "".
-	Rule    string
-	Reasons []Reason
 	// Grace says how the grace period holds it, where it does.
 	Grace Grace
+	// rule is the position of its rule among those of the repository, or -1.
+	rule    int16
+	Reasons []Reason
+}
+
+// RuleOf returns the name of the rule that governs decision k, or "".
+func (r *Result) RuleOf(k int) string {
+	if u := r.evaluation.unfinished[k]; u != nil {
+		return u.Rule
+	}
+	if rule := r.evaluation.rule(k); rule != nil {
+		return rule.Name
+	}
+	return ""
 }
 
 // InUse returns the reason why image i itself is in use, if it is.
@@ -94,8 +106,6 @@ type evaluation struct {
 	// protected has, by image, the position of the first protect entry that
 	// holds plus one, or is nil where no entry applies here.
 	protected []int16
-	// ruleOf has, by decision, the position in rules of its rule, or -1.
-	ruleOf []int
 	// whole are the gaps that hold the whole repository.
 	whole []image.Gap
 	// unread are the gaps that come from indexes that cannot be read. They hold
@@ -113,13 +123,13 @@ type activeRule struct {
 	// ages are the resolved youngerThan of each keep.
 	ages []time.Duration
 	// governed are the positions in decisions of the roots it governs.
-	governed []int
+	governed []int32
 	// condemn and condemnOrphan are why roots and orphans are marked, which most
 	// share on the first run; nil until one is.
 	condemn, condemnOrphan []Reason
 	// ranks has, for each keep with newest, the place of each root that is among
 	// the newest, by position in governed.
-	ranks []map[int]place
+	ranks []map[int32]place
 }
 
 // place is where a root ranks, in which group.
@@ -191,7 +201,7 @@ func (e *evaluation) activate() {
 		} else if !hasTags(repo.Tags, r.RepositoryTags) {
 			continue
 		}
-		a := activeRule{rule: r, ages: make([]time.Duration, len(r.keeps)), ranks: make([]map[int]place, len(r.keeps))}
+		a := activeRule{rule: r, ages: make([]time.Duration, len(r.keeps)), ranks: make([]map[int32]place, len(r.keeps))}
 		for i := range r.keeps {
 			a.ages[i] = e.age(&r.keeps[i])
 		}
@@ -258,20 +268,18 @@ func (e *evaluation) decide() {
 	for _, i := range e.g.Orphans {
 		e.result.Decisions = append(e.result.Decisions, Decision{Root: i})
 	}
-	e.ruleOf = make([]int, len(e.result.Decisions))
 	for k := range e.result.Decisions {
 		d := &e.result.Decisions[k]
 		if u, ok := e.interrupted(d.Root); ok {
 			if e.unfinished == nil {
 				e.unfinished = map[int]*Unfinished{}
 			}
-			e.unfinished[k], e.ruleOf[k], d.Rule = &u, -1, u.Rule
+			e.unfinished[k], d.rule = &u, -1
 			continue
 		}
-		e.ruleOf[k] = e.governing(d.Root, e.isOrphan(k))
+		d.rule = int16(e.governing(d.Root, e.isOrphan(k)))
 		if r := e.rule(k); r != nil {
-			d.Rule = r.Name
-			r.governed = append(r.governed, k)
+			r.governed = append(r.governed, int32(k))
 		}
 	}
 }
@@ -287,8 +295,9 @@ func (e *evaluation) governing(root int32, orphan bool) int {
 
 // rule returns the rule that governs decision k, or nil.
 func (e *evaluation) rule(k int) *activeRule {
-	if e.ruleOf[k] < 0 {
+	at := e.result.Decisions[k].rule
+	if at < 0 {
 		return nil
 	}
-	return &e.rules[e.ruleOf[k]]
+	return &e.rules[at]
 }

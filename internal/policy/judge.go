@@ -31,7 +31,11 @@ func (e *evaluation) judge(d *Decision, k int) {
 	}
 	for i := range r.keeps {
 		if keep := &r.keeps[i]; keep.MaxImages == 0 {
-			d.Reasons = append(d.Reasons, e.holds(r, i, d.Root, k)...)
+			if reasons := e.holds(r, i, d.Root, k); d.Reasons == nil {
+				d.Reasons = reasons
+			} else {
+				d.Reasons = append(d.Reasons, reasons...)
+			}
 		}
 	}
 	if len(d.Reasons) > 0 {
@@ -121,7 +125,7 @@ func (e *evaluation) holds(r *activeRule, at int, root int32, decision int) []Re
 		reasons = append(reasons, reason)
 	}
 	if k.Newest > 0 {
-		p, ok := r.ranks[at][decision]
+		p, ok := r.ranks[at][int32(decision)]
 		if !ok {
 			return nil
 		}
@@ -260,10 +264,10 @@ func (e *evaluation) maxImages() {
 					stay(i)
 				}
 			}
-			open := slices.DeleteFunc(slices.Clone(r.governed), func(d int) bool {
+			open := slices.DeleteFunc(slices.Clone(r.governed), func(d int32) bool {
 				decision := &e.result.Decisions[d]
 				return decision.Verdict == VerdictKeep ||
-					!k.onlyMaxImages() && e.holds(r, at, decision.Root, d) == nil
+					!k.onlyMaxImages() && e.holds(r, at, decision.Root, int(d)) == nil
 			})
 			for _, c := range e.ranked(r, open) {
 				if remain+count(c.root) > k.MaxImages {

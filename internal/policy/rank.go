@@ -11,7 +11,7 @@ import (
 
 // candidate is a decision with what it ranks by.
 type candidate struct {
-	decision int
+	decision int32
 	root     int32
 	pushed   image.Time
 	version  *semver.Version
@@ -54,7 +54,7 @@ func sureFirst(a, b candidate) int {
 }
 
 // ranked returns decisions, newest first in the rule's order.
-func (e *evaluation) ranked(r *activeRule, decisions []int) []candidate {
+func (e *evaluation) ranked(r *activeRule, decisions []int32) []candidate {
 	list := make([]candidate, len(decisions))
 	for i, k := range decisions {
 		root := e.result.Decisions[k].Root
@@ -78,7 +78,7 @@ func (e *evaluation) newestRoots(n int) []candidate {
 	n = min(n, len(e.g.Roots))
 	list := make([]candidate, 0, n+1)
 	for k, root := range e.g.Roots {
-		c := candidate{decision: k, root: root, pushed: e.g.Images[root].PushedAt}
+		c := candidate{decision: int32(k), root: root, pushed: e.g.Images[root].PushedAt}
 		c.unsure = len(e.unread) > 0 && len(e.tags(root)) == 0 || e.unfinished[k] != nil
 		order := func(a, b candidate) int { return cmp.Or(sureFirst(a, b), byPush(a, b)) }
 		if len(list) == n && order(c, list[n-1]) > 0 {
@@ -115,8 +115,8 @@ const noGroup = "\x00"
 // newest returns the places of the n newest, of each group where there is a
 // grouping. Roots without a group are a group of their own, since a root that
 // no group counted could otherwise never be among the newest.
-func (e *evaluation) newest(list []candidate, n int, per grouping) map[int]place {
-	places := make(map[int]place, min(n, len(list)))
+func (e *evaluation) newest(list []candidate, n int, per grouping) map[int32]place {
+	places := make(map[int32]place, min(n, len(list)))
 	if per == nil {
 		for i, c := range list[:min(n, len(list))] {
 			places[c.decision] = place{n: i + 1}
