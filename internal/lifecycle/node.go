@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"unicode/utf8"
 )
@@ -65,25 +64,23 @@ func (r *reader) parseJSON(text []byte) (node, bool) {
 		r.mistake(firstInvalid(text), "", "this is not UTF-8")
 		return node{}, false
 	}
-	root, err := r.node("")
-	if err == nil {
-		if _, more := r.decoder.Token(); !errors.Is(more, io.EOF) {
-			r.mistake(r.start(), "", "there is more after the end of the document")
-			return node{}, false
+	if !json.Valid(text) {
+		// One byte more, which is never JSON, tells an early end from a wrong
+		// character.
+		var whole json.RawMessage
+		err := json.Unmarshal(append(bytes.Clone(text), 0), &whole)
+		at, detail := len(text), "the document ends in the middle"
+		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) && int(syntax.Offset) <= len(text) {
+			at, detail = max(0, int(syntax.Offset)-1), "this is no JSON: "+err.Error()
 		}
-		return root, true
+		r.mistake(at, "", "%s", detail)
+		return node{}, false
 	}
-	at := len(text)
-	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		at = max(0, int(syntax.Offset)-1)
+	root, err := r.node("")
+	if err != nil { // the text was read once already
+		r.mistake(r.start(), "", "this is no JSON: %v", err)
 	}
-	detail := "this is no JSON: " + err.Error()
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		detail = "the document ends in the middle"
-	}
-	r.mistakes = nil
-	r.mistake(at, "", "%s", detail)
-	return node{}, false
+	return root, err == nil
 }
 
 func firstInvalid(text []byte) int {
