@@ -4,15 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/embedded"
@@ -302,38 +305,83 @@ func TestTaggingIsNoPull(t *testing.T) {
 	}
 }
 
-// TestTaggerLeastPrivilege gives and takes tags under exactly the permissions of
-// a run that tags, and without each of them.
-func TestTaggerLeastPrivilege(t *testing.T) {
-	needs := Config{Account: ownAccount, Region: region}.IAM(permissions.Run{Tag: true})
-	run := func(needs []permissions.Need) (errs []error) {
-		w := newWorld(t)
-		_, digest := marked(t, w, "v1")
-		document, err := json.Marshal(permissions.For(needs, ""))
-		if err != nil {
-			t.Fatal(err)
+// TestPutImagePace marks many images at once, at the quota of PutImage that AWS
+// publishes: next to nothing is refused, and no time is lost.
+func TestPutImagePace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBubble()
+		w.SetRate("ecr:PutImage", embedded.Rate{PerSecond: 10, Burst: 10})
+		repo := w.own().MustCreateRepository("apps/web", embedded.RepositoryOptions{})
+		const count = 200
+		tagger := w.tagger(t, Config{Account: ownAccount})
+		began := w.now()
+		var group errgroup.Group
+		for n := range count {
+			digest := digestOf(t, push(repo, plain(fmt.Sprint(n))))
+			group.Go(func() error { return tagger.Tag(t.Context(), "apps/web", digest, fmt.Sprintf("in-use-%d", n)) })
 		}
-		tagger, reader := w.tagger(t, Config{}), w.reader(t, Config{}, "")
-		if err := w.SetPolicy(w.Account(ownAccount).AccessKeyID(), string(document)); err != nil {
-			t.Fatal(err)
+		if err := group.Wait(); err != nil {
+			t.Error(err)
 		}
-		_, listed := reader.Repositories(t.Context(), all, false)
-		return []error{
-			listed,
-			tagger.Tag(t.Context(), "apps/web", digest, "in-use-1"),
-			tagger.MoveTag(t.Context(), "apps/web", digest, "in-use-2"),
-			tagger.Untag(t.Context(), "apps/web", digest, "in-use-1", "v1"),
+		took, refused := w.now().Sub(began), w.Stats().Throttled["ecr:PutImage"]
+		if took > 25*time.Second || refused > 10 {
+			t.Errorf("it took %v, and %d calls were refused", took, refused)
 		}
-	}
-	if err := errors.Join(run(needs)...); err != nil {
-		t.Error(err)
-	}
-	for i, action := range needs[0].Actions {
-		without := needs[0]
-		without.Actions = slices.Delete(slices.Clone(without.Actions), i, i+1)
-		var denied *awsapi.DeniedError
-		if err := errors.Join(run([]permissions.Need{without})...); !errors.As(err, &denied) || denied.Action != action {
-			t.Errorf("without %s: %v", action, err)
+	})
+}
+
+// TestChangesLeastPrivilege makes the changes of a run under exactly its
+// permissions, and without each of them.
+func TestChangesLeastPrivilege(t *testing.T) {
+	archived, lost := plain("archived"), plain("lost")
+	for name, test := range map[string]struct {
+		run     permissions.Run
+		changes func(t *testing.T, w *Writer, digest image.Digest) []error
+	}{
+		"tag": {permissions.Run{Tag: true}, func(t *testing.T, w *Writer, digest image.Digest) []error {
+			return []error{
+				w.Tag(t.Context(), "apps/web", digest, "in-use-1"),
+				w.MoveTag(t.Context(), "apps/web", digest, "in-use-2"),
+				w.Untag(t.Context(), "apps/web", digest, "in-use-1", "v1"),
+			}
+		}},
+		"restore": {permissions.Run{Restore: true}, func(t *testing.T, w *Writer, digest image.Digest) []error {
+			m := registry.Manifest{Digest: image.DigestOf(lost.Bytes()), MediaType: lost.MediaType, Content: lost.Bytes()}
+			_, err := w.Manifests(t.Context(), "apps/web", []image.Digest{digest})
+			return []error{
+				err,
+				w.Activate(t.Context(), "apps/web", image.DigestOf(archived.Bytes())),
+				w.Put(t.Context(), "apps/web", m, []string{"v2"}),
+			}
+		}},
+	} {
+		needs := Config{Account: ownAccount, Region: region}.IAM(test.run)
+		attempt := func(needs []permissions.Need) error {
+			w := newWorld(t)
+			repo, digest := marked(t, w, "v1")
+			repo.Archive(push(repo, archived), start)
+			repo.AddLayers(lost.Config.Digest, lost.Layers[0].Digest)
+			document, err := json.Marshal(permissions.For(needs, ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			writer, reader := w.writer(t, Config{}), w.reader(t, Config{}, "")
+			if err := w.SetPolicy(w.Account(ownAccount).AccessKeyID(), string(document)); err != nil {
+				t.Fatal(err)
+			}
+			_, listed := reader.Repositories(t.Context(), all, false)
+			return errors.Join(append(test.changes(t, writer, digest), listed)...)
+		}
+		if err := attempt(needs); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for i, action := range needs[0].Actions {
+			without := needs[0]
+			without.Actions = slices.Delete(slices.Clone(without.Actions), i, i+1)
+			var denied *awsapi.DeniedError
+			if err := attempt([]permissions.Need{without}); !errors.As(err, &denied) || denied.Action != action {
+				t.Errorf("%s without %s: %v", name, action, err)
+			}
 		}
 	}
 }

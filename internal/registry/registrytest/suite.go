@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		{"tag what is not there", testTagAbsent},
 		{"untag", testUntag},
 		{"untag what is not as it was", testUntagChanged},
+		{"untag each other's anchors", testUntagAnchors},
 		{"manifests", testManifests},
 		{"put back", testPut},
 		{"put back without what it refers to", testPutParts},

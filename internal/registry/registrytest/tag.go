@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/registry"
@@ -320,5 +321,35 @@ func testUntagChanged(t *testing.T, s suite) {
 	var gone *registry.RepositoryGoneError
 	if err := s.Tagger.Untag(t.Context(), "apps/other", a.Digest(), "v1", "v2"); !errors.As(err, &gone) {
 		t.Errorf("no repository: %v, want a RepositoryGoneError", err)
+	}
+}
+
+// testUntagAnchors has two runs at once that each take the other's anchor. The
+// image goes with its last tag now and then, and is there in the end.
+func testUntagAnchors(t *testing.T, s suite) {
+	a := single("a")
+	for round := range 20 {
+		repository := fmt.Sprintf("apps/%d", round)
+		s.create(t, repository, nil)
+		s.Push(t, repository, a, "one", "two")
+		var group errgroup.Group
+		for tag, anchor := range map[string]string{"one": "two", "two": "one"} {
+			group.Go(func() error {
+				err := s.Tagger.Untag(t.Context(), repository, a.Digest(), tag, anchor)
+				var last *registry.LastTagError
+				var back *registry.PutBackError
+				if errors.As(err, &last) || errors.As(err, &back) && back.Err == nil {
+					return nil
+				}
+				return err
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Error(err)
+		}
+		img, ok, err := s.Reader.Find(t.Context(), repository, a.Digest())
+		if err != nil || !ok || len(img.Tags) == 0 {
+			t.Fatalf("round %d: the image is there: %v, with the tags %q (%v)", round, ok, img.Tags, err)
+		}
 	}
 }
