@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/util/connrotation"
 )
 
 const (
@@ -32,8 +33,9 @@ const (
 
 // client calls one API server.
 type client struct {
-	rest *rest.RESTClient
-	http *http.Client
+	rest   *rest.RESTClient
+	http   *http.Client
+	dialer *connrotation.Dialer
 	// cluster names the context and the server in errors.
 	cluster string
 }
@@ -45,7 +47,8 @@ func newClient(name string, config *rest.Config) (*client, error) {
 	config = dynamic.ConfigFor(config) // plain JSON
 	config.UserAgent = userAgent
 	config.QPS, config.Burst = -1, -1
-	config.Dial = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	dialer := connrotation.NewDialer((&net.Dialer{Timeout: dialTimeout}).DialContext)
+	config.Dial = dialer.DialContext
 	config.WarningHandler = rest.NoWarnings{}
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
@@ -55,11 +58,15 @@ func newClient(name string, config *rest.Config) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: %w", name, err)
 	}
-	return &client{rest: restClient, http: httpClient, cluster: fmt.Sprintf("cluster %s (%s)", name, config.Host)}, nil
+	return &client{rest: restClient, http: httpClient, dialer: dialer, cluster: fmt.Sprintf("cluster %s (%s)", name, config.Host)}, nil
 }
 
-// close ends the idle connections.
-func (c *client) close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
+// close ends the connections: also one that a request which was broken off has
+// not given back yet.
+func (c *client) close() {
+	utilnet.CloseIdleConnectionsFor(c.http.Transport)
+	c.dialer.CloseAll()
+}
 
 // kubeconfig is where contexts are read from.
 type kubeconfig struct {

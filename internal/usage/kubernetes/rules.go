@@ -10,7 +10,7 @@ import (
 type PolicyRule = permissions.Rule
 
 // RBAC implements permissions.Kubernetes.
-func (c Config) RBAC() []permissions.Access {
+func (c Config) RBAC(watch bool) []permissions.Access {
 	contexts := c.Contexts
 	if len(contexts) == 0 {
 		contexts = []string{""}
@@ -18,6 +18,9 @@ func (c Config) RBAC() []permissions.Access {
 	var all []permissions.Access
 	for _, name := range contexts {
 		access := permissions.Access{Context: name, Kubeconfig: c.Kubeconfig, Rules: Rules(c)}
+		if watch {
+			access.Rules = WatchRules(c)
+		}
 		if !c.AllNamespaces() {
 			access.Namespaces = c.namespaces()
 		}
@@ -53,6 +56,29 @@ func Rules(cfg Config) []PolicyRule {
 	}
 	if !cfg.AllNamespaces() {
 		rules = append(rules, PolicyRule{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get"}})
+	}
+	return rules
+}
+
+// WatchRules are Rules with what Watch needs too: the verb watch on the kinds of
+// the table, but for Helm releases.
+func WatchRules(cfg Config) []PolicyRule {
+	rules := Rules(cfg)
+	narrow := cfg
+	narrow.Helm, narrow.CustomResources = false, false
+	for _, r := range Rules(narrow) {
+		if !slices.Contains(r.Verbs, "list") {
+			continue // the names of namespaces
+		}
+		at := slices.IndexFunc(rules, func(all PolicyRule) bool {
+			return slices.Equal(all.APIGroups, r.APIGroups) && slices.Equal(all.Resources, r.Resources) && slices.Equal(all.Verbs, r.Verbs)
+		})
+		if at >= 0 {
+			rules[at].Verbs = append(slices.Clip(rules[at].Verbs), "watch")
+			continue
+		}
+		r.Verbs = []string{"watch"}
+		rules = append(rules, r)
 	}
 	return rules
 }
