@@ -63,7 +63,7 @@ func IsIndexType(mediaType string) bool {
 
 // Image is what a registry says of one manifest in one repository, before its
 // manifest is read. Registries hold millions of them: the struct is flat, and
-// media types are shared strings.
+// what many of them have in common is shared.
 type Image struct {
 	Digest Digest
 	// Tags are sorted. Two images of a repository never share a tag.
@@ -72,47 +72,55 @@ type Image struct {
 	PushedAt, PulledAt Time
 	// Size is compressed bytes as the registry counts them: in ECR the sum of
 	// an image's blobs, and for an index the largest of its images.
-	Size      int64
-	MediaType string
-	// Artifact is nil where the registry says nothing of it.
-	Artifact *Artifact
-	Status   Status
+	Size int64
+	// Type is nil where the registry says nothing of it.
+	Type   *Type
+	Status Status
 }
 
-// Artifact is what an image is as an artifact. Most images have a type like many
-// others and no subject, and share theirs; it is not changed once it is made.
-type Artifact struct {
-	Type string
+// Type is what a registry says that an image is. Images of the same type share
+// one, which is not changed once it is made.
+type Type struct {
+	MediaType    string
+	ArtifactType string
 	// Subject is the image that this one is attached to (OCI subject), or zero.
 	Subject Digest
 }
 
-// NewArtifact returns an artifact; nil where there is neither type nor subject.
-func NewArtifact(artifactType string, subject Digest) *Artifact {
-	if artifactType == "" && subject.IsZero() {
+// NewType returns a type; nil where there is nothing to say.
+func NewType(mediaType, artifactType string, subject Digest) *Type {
+	if mediaType == "" && artifactType == "" && subject.IsZero() {
 		return nil
 	}
-	return &Artifact{artifactType, subject}
+	return &Type{mediaType, artifactType, subject}
+}
+
+// IsIndex reports whether the image lists other images.
+func (i *Image) IsIndex() bool { return IsIndexType(i.MediaType()) }
+
+// MediaType returns the media type of the manifest, or "".
+func (i *Image) MediaType() string {
+	if i.Type == nil {
+		return ""
+	}
+	return i.Type.MediaType
 }
 
 // ArtifactType returns the artifact type, or "".
 func (i *Image) ArtifactType() string {
-	if i.Artifact == nil {
+	if i.Type == nil {
 		return ""
 	}
-	return i.Artifact.Type
+	return i.Type.ArtifactType
 }
 
 // Subject returns the image that this one is attached to (OCI subject), or zero.
 func (i *Image) Subject() Digest {
-	if i.Artifact == nil {
+	if i.Type == nil {
 		return Digest{}
 	}
-	return i.Artifact.Subject
+	return i.Type.Subject
 }
-
-// IsIndex reports whether the image lists other images.
-func (i *Image) IsIndex() bool { return IsIndexType(i.MediaType) }
 
 // Repository is one repository of one registry.
 type Repository struct {

@@ -80,7 +80,7 @@ func TestIsIndexType(t *testing.T) {
 		MediaTypeOCIManifest:                                     false, MediaTypeDockerManifest: false,
 		"": false, "application/json": false, MediaTypeOCIIndex + "2": false,
 	} {
-		img := Image{MediaType: mediaType}
+		img := Image{Type: NewType(mediaType, "", Digest{})}
 		if got := IsIndexType(mediaType); got != want || img.IsIndex() != want {
 			t.Errorf("IsIndexType(%q) = %v, want %v", mediaType, got, want)
 		}

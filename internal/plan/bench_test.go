@@ -21,15 +21,16 @@ func large(n int) *image.Contents {
 		image.Image
 		manifest *image.Manifest
 	}
+	manifestType, indexType := image.NewType(image.MediaTypeOCIManifest, "", image.Digest{}), image.NewType(image.MediaTypeOCIIndex, "", image.Digest{})
 	var list []entry
 	for i := range n {
 		e := entry{Image: image.Image{
-			Digest: D(fmt.Sprint(i)), MediaType: image.MediaTypeOCIManifest, Size: 50e6,
+			Digest: D(fmt.Sprint(i)), Type: manifestType, Size: 50e6,
 			PushedAt: Now - image.Time((time.Duration(i) * time.Minute).Milliseconds()),
 		}}
 		switch i % 5 {
 		case 0:
-			e.MediaType = image.MediaTypeOCIIndex
+			e.Type = indexType
 			e.Tags = []string{fmt.Sprintf("main-%07x", i)}
 			e.manifest = &image.Manifest{Children: []image.Child{{Digest: D(fmt.Sprint(i + 1)), Platform: "linux/amd64"}, {Digest: D(fmt.Sprint(i + 2)), Platform: "linux/arm64"}}}
 		case 3, 4:

@@ -299,8 +299,8 @@ func contents(w *oracle.World) *image.Contents {
 	slices.SortFunc(images, func(a, b oracle.Image) int { return strings.Compare(a.Digest, b.Digest) })
 	for i, img := range images {
 		out := image.Image{
-			Digest: parse(img.Digest), Artifact: image.NewArtifact("", parse(img.Subject)), Tags: slices.Sorted(slices.Values(img.Tags)),
-			PushedAt: image.Time(img.Pushed), PulledAt: image.Time(img.Pulled), Size: 1000, MediaType: image.MediaTypeOCIManifest,
+			Digest: parse(img.Digest), Tags: slices.Sorted(slices.Values(img.Tags)),
+			PushedAt: image.Time(img.Pushed), PulledAt: image.Time(img.Pulled), Size: 1000, Type: image.NewType(image.MediaTypeOCIManifest, "", parse(img.Subject)),
 		}
 		if img.Archived {
 			out.Status = image.Archived
@@ -308,11 +308,11 @@ func contents(w *oracle.World) *image.Contents {
 		var m *image.Manifest
 		switch {
 		case img.Unreadable:
-			out.MediaType = image.MediaTypeOCIIndex
+			out.Type = image.NewType(image.MediaTypeOCIIndex, "", out.Subject())
 			c.Unreadable[i] = "cut off"
 		case img.Index:
-			out.MediaType = image.MediaTypeOCIIndex
-			m = &image.Manifest{MediaType: out.MediaType, Subject: out.Subject()}
+			out.Type = image.NewType(image.MediaTypeOCIIndex, "", out.Subject())
+			m = &image.Manifest{MediaType: out.MediaType(), Subject: out.Subject()}
 			for _, e := range img.Lists {
 				child := image.Child{Digest: parse(e.Digest)}
 				if e.Platform {
@@ -321,7 +321,7 @@ func contents(w *oracle.World) *image.Contents {
 				m.Children = append(m.Children, child)
 			}
 		case img.Config != "":
-			m = &image.Manifest{MediaType: out.MediaType, Subject: out.Subject(), Config: parse(img.Config)}
+			m = &image.Manifest{MediaType: out.MediaType(), Subject: out.Subject(), Config: parse(img.Config)}
 		}
 		if img.OwnPull {
 			c.OwnPulls[i] = image.Time(img.PulledBefore)

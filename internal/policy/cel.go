@@ -189,7 +189,7 @@ func (v celVars) ResolveName(name string) (any, bool) {
 	case "image.kind":
 		return v.e.g.Kinds[v.root].String(), true
 	case "image.mediaType":
-		return img.MediaType, true
+		return img.MediaType(), true
 	case "image.artifactType":
 		return img.ArtifactType(), true
 	case "image.archived":

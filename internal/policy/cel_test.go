@@ -46,7 +46,7 @@ func TestExpressionVariables(t *testing.T) {
 		return r
 	}
 	referrer := func() *graphtest.Repository {
-		return graphtest.New("apps/web").Add("a", graphtest.Tags("v1"), graphtest.With(func(i *image.Image) { i.Artifact = &image.Artifact{Type: "application/spdx+json"} }))
+		return graphtest.New("apps/web").Add("a", graphtest.Tags("v1"), graphtest.With(func(i *image.Image) { i.Type = image.NewType(i.MediaType(), "application/spdx+json", image.Digest{}) }))
 	}
 	named := map[string]bool{}
 	for _, tt := range []struct {

@@ -54,14 +54,14 @@ func Pulled(d time.Duration) Option {
 func Subject(name string) Option {
 	return func(i *image.Image, m *image.Manifest) {
 		m.Subject = D(name)
-		i.Artifact = image.NewArtifact("application/spdx+json", m.Subject)
+		i.Type = image.NewType(i.MediaType(), "application/spdx+json", m.Subject)
 	}
 }
 
 // Lists makes an image an index over the images of these names.
 func Lists(names ...string) Option {
 	return func(i *image.Image, m *image.Manifest) {
-		i.MediaType = image.MediaTypeOCIIndex
+		i.Type = image.NewType(image.MediaTypeOCIIndex, i.ArtifactType(), i.Subject())
 		for _, n := range names {
 			m.Children = append(m.Children, image.Child{Digest: D(n), Platform: "linux/" + n})
 		}
@@ -71,7 +71,7 @@ func Lists(names ...string) Option {
 // Artifacts makes an image an index over artifacts, as a referrers tag names.
 func Artifacts(names ...string) Option {
 	return func(i *image.Image, m *image.Manifest) {
-		i.MediaType = image.MediaTypeOCIIndex
+		i.Type = image.NewType(image.MediaTypeOCIIndex, i.ArtifactType(), i.Subject())
 		for _, n := range names {
 			m.Children = append(m.Children, image.Child{Digest: D(n)})
 		}
@@ -90,7 +90,7 @@ func With(change func(*image.Image)) Option {
 
 // Add adds an image, a day old and untagged unless the options say otherwise.
 func (r *Repository) Add(name string, options ...Option) *Repository {
-	i := image.Image{Digest: D(name), MediaType: image.MediaTypeOCIManifest, Size: 1000}
+	i := image.Image{Digest: D(name), Type: image.NewType(image.MediaTypeOCIManifest, "", image.Digest{}), Size: 1000}
 	m := image.Manifest{}
 	Age(Day)(&i, &m)
 	for _, o := range options {

@@ -14,6 +14,7 @@ var errNoDigest = errors.New("it is empty")
 // those that are null are absent.
 func (p *pageReader) detail() error {
 	var img image.Image
+	var mediaType, artifactType []byte
 	var subject image.Digest
 	digestErr, subjectErr, statusErr := errNoDigest, error(nil), error(nil)
 	p.tags.discard()
@@ -28,12 +29,9 @@ func (p *pageReader) detail() error {
 		case "imagePushedAt":
 			img.PushedAt, err = p.moment()
 		case "imageManifestMediaType":
-			var known *image.Artifact
-			if known, err = p.mediaType(); err == nil {
-				img.MediaType = known.Type
-			}
+			mediaType, err = p.Text()
 		case "artifactMediaType":
-			img.Artifact, err = p.mediaType()
+			artifactType, err = p.Text()
 		case "lastRecordedPullTime":
 			img.PulledAt, err = p.moment()
 		case "subjectManifestDigest":
@@ -63,8 +61,9 @@ func (p *pageReader) detail() error {
 	case statusErr != nil:
 		return &unusableError{fmt.Errorf("image %s has %w", img.Digest, statusErr)}
 	}
-	if artifactType := img.ArtifactType(); artifactType == "" || !subject.IsZero() {
-		img.Artifact = image.NewArtifact(artifactType, subject)
+	img.Type = p.shared.intern(mediaType, artifactType)
+	if !subject.IsZero() {
+		img.Type = image.NewType(img.MediaType(), img.ArtifactType(), subject)
 	}
 	p.images = append(p.images, img)
 	p.tags.keep()
@@ -94,15 +93,6 @@ func (p *pageReader) digest() (d image.Digest, unusable, err error) {
 	}
 	unusable = d.UnmarshalText(text)
 	return d, unusable, nil
-}
-
-// mediaType reads a string of which there are few.
-func (p *pageReader) mediaType() (*image.Artifact, error) {
-	text, err := p.Text()
-	if err != nil {
-		return nil, err
-	}
-	return p.shared.intern(text), nil
 }
 
 // status reads an image's status. unusable is for one that is not known.

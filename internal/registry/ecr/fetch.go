@@ -72,8 +72,8 @@ func (r *reading) fetchBatch(ctx context.Context, contents *image.Contents, batc
 		img := &contents.Images[i]
 		positions[img.Digest] = i
 		in.ImageIds = append(in.ImageIds, types.ImageIdentifier{ImageDigest: aws.String(img.Digest.String())})
-		if img.MediaType != "" && !slices.Contains(in.AcceptedMediaTypes, img.MediaType) {
-			in.AcceptedMediaTypes = append(in.AcceptedMediaTypes, img.MediaType)
+		if img.MediaType() != "" && !slices.Contains(in.AcceptedMediaTypes, img.MediaType()) {
+			in.AcceptedMediaTypes = append(in.AcceptedMediaTypes, img.MediaType())
 		}
 	}
 	began := image.At(r.env.Now())
@@ -98,7 +98,7 @@ func (r *reading) fetchBatch(ctx context.Context, contents *image.Contents, batc
 			continue
 		}
 		img := &contents.Images[i]
-		manifest, err := image.ParseManifest(content, img.MediaType)
+		manifest, err := image.ParseManifest(content, img.MediaType())
 		if err != nil {
 			problems[i] = err.Error()
 			continue

@@ -68,7 +68,7 @@ func listOf(n int) []image.Image {
 	for i := range images {
 		images[i] = image.Image{
 			Digest: image.DigestOf(fmt.Append(nil, i)), Tags: []string{fmt.Sprintf("main-%012x", i)},
-			PushedAt: image.Time(i), MediaType: shared.intern([]byte(image.MediaTypeOCIManifest)).Type,
+			PushedAt: image.Time(i), Type: shared.intern([]byte(image.MediaTypeOCIManifest), nil),
 		}
 	}
 	return images

@@ -118,8 +118,8 @@ func (t *Tagger) fetch(ctx context.Context, repository string, images []image.Im
 		asked[img.Digest] = img
 		fetched[img.Digest] = registry.Fetched{Manifest: registry.Manifest{Digest: img.Digest}, Err: &UnreadError{Digest: img.Digest}}
 		in.ImageIds = append(in.ImageIds, types.ImageIdentifier{ImageDigest: aws.String(img.Digest.String())})
-		if img.MediaType != "" && !slices.Contains(in.AcceptedMediaTypes, img.MediaType) {
-			in.AcceptedMediaTypes = append(in.AcceptedMediaTypes, img.MediaType)
+		if img.MediaType() != "" && !slices.Contains(in.AcceptedMediaTypes, img.MediaType()) {
+			in.AcceptedMediaTypes = append(in.AcceptedMediaTypes, img.MediaType())
 		}
 	}
 	began := image.At(t.env.Now())
@@ -150,7 +150,7 @@ func (t *Tagger) fetch(ctx context.Context, repository string, images []image.Im
 			continue
 		}
 		if m.MediaType == "" {
-			m.MediaType = img.MediaType
+			m.MediaType = img.MediaType()
 		}
 		fetched[m.Digest] = registry.Fetched{Manifest: m}
 		if parsed, err := image.ParseManifest(m.Content, m.MediaType); err == nil {

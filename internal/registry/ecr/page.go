@@ -81,14 +81,15 @@ func (p *pageProtocol) DeserializeResponse(
 
 // interner gives equal types of one repository the same memory. It serves one
 // goroutine.
-type interner map[string]*image.Artifact
+type interner map[[2]string]*image.Type
 
-// intern returns the artifact of this type without a subject.
-func (in interner) intern(text []byte) *image.Artifact {
-	known, ok := in[string(text)]
+// intern returns the type of this media type and artifact type without a
+// subject.
+func (in interner) intern(mediaType, artifactType []byte) *image.Type {
+	known, ok := in[[2]string{string(mediaType), string(artifactType)}]
 	if !ok {
-		known = &image.Artifact{Type: string(text)}
-		in[known.Type] = known
+		known = image.NewType(string(mediaType), string(artifactType), image.Digest{})
+		in[[2]string{string(mediaType), string(artifactType)}] = known
 	}
 	return known
 }

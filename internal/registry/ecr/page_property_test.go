@@ -35,14 +35,13 @@ func TestPageOfRandomImages(t *testing.T) {
 			i := image.Image{
 				Digest: digest.Draw(t, "digest"), Tags: rapid.SliceOfN(word, 0, 4).Draw(t, "tags"),
 				PushedAt: moment.Draw(t, "pushed"), PulledAt: moment.Draw(t, "pulled"), Size: rapid.Int64().Draw(t, "size"),
-				MediaType: mediaType.Draw(t, "type"),
-				Status:    rapid.SampledFrom([]image.Status{image.Active, image.Archived, image.Activating}).Draw(t, "status"),
+				Status: rapid.SampledFrom([]image.Status{image.Active, image.Archived, image.Activating}).Draw(t, "status"),
 			}
 			var subject image.Digest
 			if rapid.Bool().Draw(t, "referrer") {
 				subject = digest.Draw(t, "subject")
 			}
-			i.Artifact = image.NewArtifact(mediaType.Draw(t, "artifact type"), subject)
+			i.Type = image.NewType(mediaType.Draw(t, "type"), mediaType.Draw(t, "artifact type"), subject)
 			details = append(details, detailText(t, &i))
 			slices.Sort(i.Tags)
 			if i.Tags = slices.Compact(i.Tags); len(i.Tags) == 0 {
@@ -81,7 +80,7 @@ func detailText(t *rapid.T, i *image.Image) string {
 	add("imageTags", "["+strings.Join(tags, ", ")+"]", false)
 	add("imagePushedAt", epoch(t, i.PushedAt), !i.PushedAt.Known())
 	add("lastRecordedPullTime", epoch(t, i.PulledAt), !i.PulledAt.Known())
-	add("imageManifestMediaType", quoted(t, i.MediaType), i.MediaType == "")
+	add("imageManifestMediaType", quoted(t, i.MediaType()), i.MediaType() == "")
 	add("artifactMediaType", quoted(t, i.ArtifactType()), i.ArtifactType() == "")
 	add("subjectManifestDigest", quoted(t, i.Subject().String()), i.Subject().IsZero())
 	add("imageStatus", quoted(t, []string{"ACTIVE", "ARCHIVED", "ACTIVATING"}[i.Status]), i.Status == image.Active && rapid.Bool().Draw(t, "absent"))

@@ -53,7 +53,7 @@ func sdkPage(body []byte) (page, error) {
 // convert makes a record of what the SDK read of an image.
 func convert(d *types.ImageDetail) (i image.Image, err error) {
 	i = image.Image{
-		Size: aws.ToInt64(d.ImageSizeInBytes), MediaType: aws.ToString(d.ImageManifestMediaType),
+		Size:     aws.ToInt64(d.ImageSizeInBytes),
 		Tags:     slices.Clone(d.ImageTags),
 		PushedAt: image.At(aws.ToTime(d.ImagePushedAt)), PulledAt: image.At(aws.ToTime(d.LastRecordedPullTime)),
 	}
@@ -66,7 +66,7 @@ func convert(d *types.ImageDetail) (i image.Image, err error) {
 			return i, err
 		}
 	}
-	i.Artifact = image.NewArtifact(aws.ToString(d.ArtifactMediaType), subject)
+	i.Type = image.NewType(aws.ToString(d.ImageManifestMediaType), aws.ToString(d.ArtifactMediaType), subject)
 	status := slices.Index([]types.ImageStatus{types.ImageStatusActive, types.ImageStatusArchived, types.ImageStatusActivating}, d.ImageStatus)
 	if status < 0 && d.ImageStatus != "" {
 		return i, fmt.Errorf("status %s", d.ImageStatus)

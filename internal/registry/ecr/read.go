@@ -84,7 +84,7 @@ func (r *reading) recall(contents *image.Contents) (missing []int) {
 	r.env.Manifests.Refresh()
 	for i := range contents.Images {
 		img := &contents.Images[i]
-		lists := mayList(img.MediaType)
+		lists := mayList(img.MediaType())
 		needed := lists || r.allManifests
 		if !needed && !img.PulledAt.Known() {
 			continue

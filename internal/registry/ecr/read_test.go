@@ -46,12 +46,12 @@ func TestReadImages(t *testing.T) {
 		"image": {
 			Digest: digestOf(t, web.Descriptor().Digest), Tags: []string{"v1", "v2"},
 			PushedAt: image.At(pushed), PulledAt: image.At(pulled), Size: 1_001_000,
-			MediaType: embedded.MediaTypeOCIManifest, Artifact: image.NewArtifact(embedded.MediaTypeOCIConfig, image.Digest{}),
+			Type: image.NewType(embedded.MediaTypeOCIManifest, embedded.MediaTypeOCIConfig, image.Digest{}),
 		},
 		"signature": {
 			Digest:   digestOf(t, signature.Descriptor().Digest),
 			PushedAt: image.At(start), Size: 9, Status: image.Archived,
-			MediaType: embedded.MediaTypeOCIManifest, Artifact: image.NewArtifact("application/vnd.example.signature", digestOf(t, web.Descriptor().Digest)),
+			Type: image.NewType(embedded.MediaTypeOCIManifest, "application/vnd.example.signature", digestOf(t, web.Descriptor().Digest)),
 		},
 	}
 	for name, image := range want {

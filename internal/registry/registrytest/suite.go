@@ -329,8 +329,8 @@ func testIndexes(t *testing.T, s suite) {
 			t.Errorf("%s: got %v, want the children %v for %v", name, m.Children, test.children, test.platforms)
 		}
 	}
-	if img, _ := find(t, contents, amd); img.IsIndex() || img.MediaType != image.MediaTypeOCIManifest {
-		t.Errorf("an image has the media type %q", img.MediaType)
+	if img, _ := find(t, contents, amd); img.IsIndex() || img.MediaType() != image.MediaTypeOCIManifest {
+		t.Errorf("an image has the media type %q", img.MediaType())
 	}
 }
 

@@ -35,7 +35,7 @@ func (s suite) has(t *testing.T, repository string, m Manifest, tags ...string) 
 		if err != nil || len(got) != 1 || got[0].Err != nil {
 			t.Fatalf("read %s: %v, %v", m.Digest(), got, err)
 		}
-		if !bytes.Equal(got[0].Content, m.Content) || got[0].Digest != m.Digest() || got[0].MediaType != m.MediaType || img.MediaType != m.MediaType {
+		if !bytes.Equal(got[0].Content, m.Content) || got[0].Digest != m.Digest() || got[0].MediaType != m.MediaType || img.MediaType() != m.MediaType {
 			t.Errorf("%s became %s of the media type %s", m.Digest(), got[0].Digest, got[0].MediaType)
 		}
 	}
