@@ -178,7 +178,7 @@ Try it without an account:  regsweep demo`,
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
 	root.AddCommand(
 		newDemo(w, f), newInit(w, f), newUsage(w, f), newPlan(w, f), newApply(w, f),
-		newExplain(w, f), newTag(w, f), newPermissions(w, f), newSchema(w), newVersion(w),
+		newExplain(w, f), newTag(w, f), newHistory(w, f), newRestore(w, f), newPermissions(w, f), newSchema(w), newVersion(w),
 	)
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)

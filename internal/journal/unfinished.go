@@ -77,10 +77,10 @@ func (u *Unfinished) add(ctx context.Context, s Source) (found bool, err error) 
 		r := runs[e.Run]
 		switch {
 		case e.Begin != nil:
-			runs[e.Run] = &interrupted{begin: e.Begin, batches: map[int]Batch{}, families: map[repository]*families{}}
+			runs[e.Run] = follow(e.Begin)
 			order = append(order, e.Run)
 		case r == nil: // torn, or of a run whose beginning is not here
-		case e.Before != nil && e.Before.Action == Delete:
+		case e.Before != nil:
 			r.before(e.Before)
 		case e.After != nil:
 			r.after(e.After)
@@ -96,7 +96,14 @@ func (u *Unfinished) add(ctx context.Context, s Source) (found bool, err error) 
 	return found, nil
 }
 
+func follow(b *Begin) *interrupted {
+	return &interrupted{begin: b, batches: map[int]Batch{}, families: map[repository]*families{}}
+}
+
 func (r *interrupted) before(b *Batch) {
+	if b.Action != Delete {
+		return
+	}
 	at := repository{b.Registry, b.Repository}
 	f := r.families[at]
 	if f == nil {

@@ -76,3 +76,6 @@ func unixSuffix(tag, prefix string) (image.Time, bool) {
 	s, err := strconv.ParseInt(digits, 10, 64)
 	return image.Time(s * 1000), err == nil && s > 0
 }
+
+// Ordinary returns the tags of an image that regsweep does not write itself.
+func (p *Policy) Ordinary(tags []string) []string { return p.marks.ordinary(tags) }

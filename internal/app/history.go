@@ -1,0 +1,55 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/regsweep/regsweep/internal/journal"
+	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/registry"
+)
+
+// HistoryQuery selects from journals.
+type HistoryQuery struct {
+	// Since leaves out runs that began before it.
+	Since time.Time
+	// Repositories narrows to matching names; the zero value matches all.
+	Repositories policy.Repositories
+	// Images narrows to images, each named as for Explain; none means all.
+	Images []string
+	// Marks are wanted too: the tags of the grace period.
+	Marks bool
+	// Interrupted are runs that are wanted too where they did nothing of that.
+	Interrupted bool
+}
+
+// History reads what journals tell of what was done, oldest first. It needs no
+// configuration: a journal says itself which registries it is about.
+func History(ctx context.Context, place *journal.Place, q HistoryQuery) (*journal.History, error) {
+	h, err := place.History(ctx, journal.Filter{Since: q.Since, Interrupted: q.Interrupted, Event: func(e *journal.Event) bool {
+		return (q.Marks || e.Action == journal.Delete || e.Action == journal.Archive) && q.Repositories.Match(e.Repository) &&
+			(len(q.Images) == 0 || slices.ContainsFunc(q.Images, func(name string) bool { return isOf(name, e) }))
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("read the journal: %w", err)
+	}
+	return h, nil
+}
+
+// isOf reports whether an event is about the image of a name.
+func isOf(name string, e *journal.Event) bool {
+	ref, ok := target(name, registry.Identity{Host: e.Host})
+	switch {
+	case !ok:
+		return false
+	case ref.IsBare():
+		return e.Digest == ref.ImageID || e.Digest == ref.Digest
+	case ref.Repository != e.Repository:
+		return false
+	case !ref.Digest.IsZero():
+		return e.Digest == ref.Digest
+	}
+	return slices.Contains(e.Tags, ref.TagOrLatest())
+}

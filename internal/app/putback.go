@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
+	"github.com/regsweep/regsweep/internal/registry"
+)
+
+// putBack puts a deleted image back, from the manifests in the journal: what an
+// index lists before the index, what is attached to an image after it.
+func (r *restore) putBack(ctx context.Context) error {
+	root, err := r.deleted(ctx)
+	if err != nil {
+		return err
+	}
+	r.out.Digest, r.out.By, r.out.Run = root.Digest, root.Plan, root.Run
+	records, err := r.family(ctx, root)
+	if err != nil {
+		return err
+	}
+	p := &putting{restore: r, records: records, done: map[image.Digest]error{}}
+	if err := p.put(ctx, root.Digest); err != nil {
+		return err
+	}
+	// What is attached goes with it. That some of it cannot be had is no reason
+	// to take the image away again.
+	for _, m := range root.Family {
+		if err := p.put(ctx, m.Digest); err != nil {
+			if fatal(ctx, err) {
+				return err
+			}
+			r.out.Missing = append(r.out.Missing, err.Error())
+		}
+	}
+	return nil
+}
+
+// deleted finds the image in the journal: the latest of its name.
+func (r *restore) deleted(ctx context.Context) (*journal.Deleted, error) {
+	if r.app.Journal == nil {
+		return nil, &NoRecordError{Name: r.name}
+	}
+	for d, err := range r.app.Journal.Deleted(ctx, r.reader.Identity().Host, r.out.Repository) {
+		if err != nil {
+			return nil, fmt.Errorf("look for %s in the journal: %w", r.name, err)
+		}
+		if d.Digest == r.ref.Digest || r.ref.Digest.IsZero() && slices.Contains(d.Tags, r.ref.TagOrLatest()) {
+			return &d, nil
+		}
+	}
+	return nil, &NoRecordError{r.name, r.app.Journal.String()}
+}
+
+// family returns what the journal has of an image and of what must be put back
+// with it: what goes with it, and what any of them lists.
+func (r *restore) family(ctx context.Context, root *journal.Deleted) (map[image.Digest]journal.Image, error) {
+	records := map[image.Digest]journal.Image{root.Digest: root.Image}
+	wanted := map[image.Digest]bool{}
+	want := func(img *journal.Image) {
+		for _, m := range img.Family {
+			wanted[m.Digest] = true
+		}
+		if m, err := image.ParseManifest(img.Manifest, img.MediaType); err == nil {
+			for _, c := range m.Children {
+				wanted[c.Digest] = true
+			}
+		}
+	}
+	want(&root.Image)
+	for {
+		for d := range wanted {
+			_, known := records[d]
+			if _, there := r.now.Find(d); there || known {
+				delete(wanted, d)
+			}
+		}
+		if len(wanted) == 0 {
+			return records, nil
+		}
+		// What an index in the journal lists is found by a look of its own: images
+		// are deleted after what lists them, and the latest come first.
+		found := false
+		for d, err := range r.app.Journal.Deleted(ctx, r.reader.Identity().Host, r.out.Repository) {
+			if err != nil {
+				return nil, fmt.Errorf("look for the family of %s in the journal: %w", r.name, err)
+			}
+			if wanted[d.Digest] {
+				found = true
+				records[d.Digest] = d.Image
+				delete(wanted, d.Digest)
+				want(&d.Image)
+			}
+			if len(wanted) == 0 {
+				break
+			}
+		}
+		if !found {
+			return records, nil // put says what is missing
+		}
+	}
+}
+
+// putting puts the images of a family back, each once.
+type putting struct {
+	*restore
+	records map[image.Digest]journal.Image
+	done    map[image.Digest]error
+}
+
+func (p *putting) put(ctx context.Context, d image.Digest) error {
+	if _, there := p.now.Find(d); there {
+		return nil
+	}
+	if err, done := p.done[d]; done {
+		return err
+	}
+	p.done[d] = nil // against circles, which content cannot have
+	err := p.one(ctx, d)
+	p.done[d] = err
+	return err
+}
+
+func (p *putting) one(ctx context.Context, d image.Digest) error {
+	record, ok := p.records[d]
+	if !ok {
+		return fmt.Errorf("%s is not in the journal", d)
+	}
+	if len(record.Manifest) == 0 {
+		return fmt.Errorf("the journal has no manifest of %s: %s", d, record.NoManifest)
+	}
+	if image.DigestOf(record.Manifest) != d {
+		return fmt.Errorf("%s: %w", d, errDamaged)
+	}
+	m, err := image.ParseManifest(record.Manifest, record.MediaType)
+	if err != nil {
+		return fmt.Errorf("the manifest of %s in the journal: %w", d, err)
+	}
+	for _, c := range m.Children {
+		if err := p.put(ctx, c.Digest); err != nil {
+			return fmt.Errorf("%s, which %s lists: %w", c.Digest, d, err)
+		}
+	}
+	if _, ours := p.records[m.Subject]; ours {
+		if err := p.put(ctx, m.Subject); err != nil {
+			return fmt.Errorf("%s, which %s is attached to: %w", m.Subject, d, err)
+		}
+	}
+	tags := p.app.Policy.Ordinary(record.Tags)
+	err = p.writer.Put(ctx, p.out.Repository, registry.Manifest{Digest: d, MediaType: record.MediaType, Content: record.Manifest}, tags)
+	left, only := leftTags(err)
+	if !only {
+		var gone *registry.LayersGoneError
+		if errors.As(err, &gone) {
+			return fmt.Errorf("%w; ECR has collected what only deleted images used, and what nobody has cannot be put back: build or pull the image from elsewhere", err)
+		}
+		return err
+	}
+	had := slices.DeleteFunc(slices.Clone(tags), func(t string) bool { return slices.Contains(left, t) })
+	p.out.Put = append(p.out.Put, PutBack{Digest: d, Tags: had, Left: left})
+	return nil
+}

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regsweep/regsweep/internal/app"
+	"github.com/regsweep/regsweep/internal/awsapi"
+	"github.com/regsweep/regsweep/internal/objects"
+	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/render"
+)
+
+func newHistory(w *World, f *flags) *cobra.Command {
+	var since duration
+	var marks bool
+	cmd := &cobra.Command{
+		Use:   "history [IMAGE...]",
+		Short: "Tell what apply deleted, when, why and by which plan",
+		Long: `Tell what apply deleted or archived, when, why and by which plan, from the journals
+that it wrote. IMAGE is a URI, repository:tag, repository@sha256:… or a digest.
+No configuration and, but for s3://, no credentials are needed.
+
+A run that was interrupted is shown as such. Of images that it was about to delete
+and of which it wrote no outcome, the outcome is unknown: the registry tells
+whether they are there.`,
+		Args: cobra.ArbitraryArgs,
+	}
+	cmd.Flags().Var(&since, "since", "only runs that began within this time")
+	cmd.Flags().BoolVar(&marks, "marks", false, "tell of the tags of the grace period too")
+	f.addJournal(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		repositories, errs := policy.CompileRepositories(f.repositories)
+		for _, err := range errs { // one is enough to stop
+			return usageError("--repository: %w", err)
+		}
+		aws := w.AWS
+		aws.Now, aws.Version = w.Now, Version()
+		place, err := f.openJournal(w, objects.Env{AWS: awsapi.NewSession(aws)})
+		switch {
+		case err != nil:
+			return err
+		case place == nil:
+			return usageError("there is no journal to read (HOME and XDG_STATE_HOME are not set): name it with --journal or REGSWEEP_JOURNAL")
+		case place.IsStdout():
+			return usageError("--journal -: what was written to stdout cannot be read again; save it in a file and name that")
+		}
+		q := app.HistoryQuery{Repositories: repositories, Images: args, Marks: marks, Interrupted: len(f.repositories)+len(args) == 0}
+		if since > 0 {
+			q.Since = w.Now().Add(-time.Duration(since))
+		}
+		h, err := app.History(cmd.Context(), place, q)
+		if err != nil {
+			return err
+		}
+		if f.output == "json" {
+			return render.JSON(w.Stdout, h)
+		}
+		return render.History(w.Stdout, h, render.Options{Color: w.StdoutTerminal && w.getenv("NO_COLOR") == ""})
+	}
+	f.addOutput(cmd, "table", "json")
+	return cmd
+}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/regsweep/regsweep/internal/app"
+	"github.com/regsweep/regsweep/internal/render"
+)
+
+func newRestore(w *World, f *flags) *cobra.Command {
+	timeout := duration(30 * time.Minute)
+	cmd := &cobra.Command{
+		Use:   "restore IMAGE",
+		Short: "Bring an image back: from the archive, or from the journal",
+		Long: `Bring an image back. IMAGE is repository:tag, repository@sha256:… or a URI.
+
+An archived image comes back with its family, one call an image, and restore waits
+until it can be pulled, which takes up to 20 minutes. Archiving is undo and not
+savings: an image is billed for at least 90 days in the archive, which costs as
+much as standard storage below 150 TB, and each retrieval is billed too.
+
+Of an image that was deleted the journal has the manifest and the tags. They are
+put back as long as the registry has its layers. ECR collects layers that no image
+of the repository uses any more, at a time that it does not tell: so this works for
+images whose layers others share, or that went a short while ago. A tag that names
+another image by now is left to that. What is put back is judged by the rules as
+any image: protect it, or the next apply may delete it again.`,
+		Args: cobra.ExactArgs(1),
+	}
+	cmd.Flags().Var(&timeout, "timeout", "how long to wait for an image from the archive")
+	f.addJournal(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		r, err := f.start(cmd.Context(), w)
+		if err != nil {
+			return err
+		}
+		defer r.close()
+		if err := r.withJournal(); err != nil {
+			return err
+		}
+		stop := r.progress()
+		out, err := r.Restore(cmd.Context(), args[0], app.Restoring{Open: r.writer, Timeout: time.Duration(timeout), Wait: wait})
+		stop()
+		var name *app.NameError
+		if errors.As(err, &name) {
+			return &exitError{exitUsage, err}
+		}
+		if out == nil {
+			return err
+		}
+		if showErr := r.restored(out, err); err == nil {
+			err = showErr
+		}
+		return err
+	}
+	f.addOutput(cmd, "table", "json")
+	return cmd
+}
+
+// wait waits for a duration.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// restored says what was done, also before an error.
+func (r *run) restored(out *app.Restored, err error) error {
+	w := r.world
+	if r.flags.output == "json" {
+		return render.JSON(w.Stdout, out)
+	}
+	name := out.Registry + "/" + out.Repository
+	if len(out.Activated) > 0 {
+		fmt.Fprintf(w.Stdout, "%s: %s back from the archive.\n", name, render.Count(len(out.Activated), "image"))
+	}
+	for _, p := range out.Put {
+		fmt.Fprintf(w.Stdout, "%s: %s is there again", name, p.Digest)
+		if len(p.Tags) > 0 {
+			fmt.Fprintf(w.Stdout, " as %s", strings.Join(p.Tags, ", "))
+		}
+		fmt.Fprintln(w.Stdout, ".")
+		if len(p.Left) > 0 {
+			fmt.Fprintf(w.Stdout, "  Left to other images: %s\n", strings.Join(p.Left, ", "))
+		}
+	}
+	for _, m := range out.Missing {
+		fmt.Fprintf(w.Stderr, "regsweep: not put back: %s\n", m)
+	}
+	switch {
+	case err != nil:
+	case len(out.Put) > 0:
+		fmt.Fprintln(w.Stdout, "The rules judge it as any image: protect it, or the next apply may delete it again.")
+	case len(out.Activated) == 0:
+		fmt.Fprintf(w.Stdout, "%s: %s is there and can be pulled; nothing was done.\n", name, out.Digest)
+	}
+	return nil
+}
