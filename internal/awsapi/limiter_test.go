@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -88,8 +89,6 @@ func TestLimiterFollowsQuota(t *testing.T) {
 				l := w.limiter(0)
 				w.run(t, l, 128, 2000)
 				earlier, _ := l.snapshot()
-				// Buckets of AWS hold more than one call. With one alone the jitter of
-				// the pace is refused, and about one run in thirty stays in that.
 				w.setQuota(newBucket(tt.after, tt.after/10))
 				took := w.run(t, l, 128, tt.calls)
 				c, _ := l.snapshot()
@@ -103,6 +102,48 @@ func TestLimiterFollowsQuota(t *testing.T) {
 					t.Errorf("%.2f %% of the calls were throttled", 100*share)
 				}
 			})
+		})
+	}
+}
+
+// TestLimiterLeavesEveryRhythm lets a quota fall to a tenth, to a bucket that
+// holds a single call, with much jitter of many kinds. A bucket of one lets
+// every probe through and refuses whatever comes right behind it, so that a
+// wrong rate could go on for ever as if each refusal were bad luck.
+func TestLimiterLeavesEveryRhythm(t *testing.T) {
+	const seeds, calls, most = 60, 1500, 0.02
+	for _, tt := range []struct {
+		name          string
+		before, after float64
+		// settle is how many calls come before those that count. After a very high
+		// rate the calls in flight alone are some percent.
+		settle int
+	}{
+		{"200 to 20", 200, 20, 0},
+		{"100 to 10", 100, 10, 0},
+		{"1000 to 100", 1000, 100, 1500},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			worst, share := 0.0, 0.0
+			for seed := range uint64(seeds) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(newBucket(tt.before, tt.before), 20*time.Millisecond)
+					w.rng = rand.New(rand.NewPCG(seed, 1))
+					l := w.limiter(0)
+					w.run(t, l, 128, 2000)
+					w.setQuota(newBucket(tt.after, 1))
+					w.run(t, l, 128, tt.settle)
+					earlier, _ := l.snapshot()
+					took := w.run(t, l, 128, calls)
+					c, _ := l.snapshot()
+					worst = max(worst, took.Seconds()*tt.after/calls)
+					share = max(share, float64(c.throttled-earlier.throttled)/float64(c.calls-earlier.calls))
+				})
+			}
+			t.Logf("at worst %.3f × calls ÷ Q, %.2f %% throttled", worst, 100*share)
+			if worst > 1.15 || share >= most {
+				t.Errorf("at worst %.3f × calls ÷ Q, want at most 1.15, and %.2f %% throttled, want less than %.0f %%", worst, 100*share, 100*most)
+			}
 		})
 	}
 }

@@ -59,6 +59,10 @@ type pace struct {
 	// that one was.
 	pause, longest    time.Duration
 	underway, refused bool
+	// resumed is the rate at which the last probing ended, or 0, and borne how
+	// many calls were let through since.
+	resumed float64
+	borne   int
 	// measured says that the rate was taken from a measure and that no answer
 	// has confirmed it.
 	measured bool
@@ -203,6 +207,14 @@ func (p *pace) aim(now time.Time, s sent) {
 
 // probe begins to hold back all calls but one.
 func (p *pace) probe() {
+	if p.resumed > 0 && p.borne < fewCalls {
+		// Hardly a call was let through since the last probing: not the quota was
+		// used up, since the probe got through, but the rate that it led to is too
+		// much. A bucket that holds a single call lets every probe through and
+		// refuses what comes right behind it, for ever if the rate stays.
+		p.rate = max(p.resumed/2, slowest)
+		p.undo.goal = p.resumed
+	}
 	if p.fresh == 0 {
 		// Not the rate after the last cut was wrong, but the quota was, and is,
 		// used up: the cut measured nothing.
@@ -231,6 +243,7 @@ func (p *pace) cycle(inFlight int) {
 // succeeded notes that a call was let through while others are in flight.
 func (p *pace) succeeded(now time.Time, s sent, inFlight int) {
 	p.let.calls++
+	p.borne++
 	if s.epoch != p.epoch {
 		p.lost(s)
 		return
@@ -266,6 +279,7 @@ func (p *pace) resume(now time.Time, inFlight int) {
 		p.rate = max(first, p.goal/2)
 	}
 	p.pause, p.underway, p.fresh = 0, false, 0
+	p.resumed, p.borne = p.rate, 0
 	p.let = measure{from: now}
 	p.undo = measure{from: now, goal: p.goal}
 	p.cycle(inFlight)
