@@ -105,7 +105,7 @@ func run(ctx context.Context, w *wire, s setting, cacheDir string) outcome {
 	}()
 	if out.err != nil {
 		out.exit = failed
-		if r := out.report; r != nil && r.Deleted+r.Archived > 0 {
+		if r := out.report; r != nil && r.Deleted+r.Archived+r.Condemned+r.Unmarked > 0 {
 			out.exit = partial
 		}
 	}
