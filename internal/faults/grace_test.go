@@ -122,7 +122,7 @@ func TestEveryCallFailsInGrace(t *testing.T) {
 				for i, c := range calls {
 					if k.applies(c) {
 						trial := graceTrial{setting: set, kind: k, call: c, days: i%3 == 0}
-						count.add(trial.run(t), 0)
+						count.add(trial.run(t))
 						acted.Store(c.action, true)
 					}
 				}
@@ -146,7 +146,9 @@ type graceTrial struct {
 	days bool
 }
 
-func (r graceTrial) run(t *testing.T) (exit int) {
+// run returns the exit code of the run, and how long it took on the clock of its
+// bubble.
+func (r graceTrial) run(t *testing.T) (exit int, took time.Duration) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(start))
@@ -162,7 +164,7 @@ func (r graceTrial) run(t *testing.T) (exit int) {
 			return embedded.Fault{}
 		})
 		out := run(t.Context(), wire, r.setting, dir)
-		exit = out.exit
+		exit, took = out.exit, time.Since(start)
 		if wire.hit != 1 {
 			wrong(out, "%d calls went wrong", wire.hit)
 		}
@@ -223,5 +225,5 @@ func (r graceTrial) run(t *testing.T) (exit int) {
 			wrong(out, "after day 11 there is %v", w.now())
 		}
 	})
-	return exit
+	return exit, took
 }
