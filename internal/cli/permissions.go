@@ -42,17 +42,18 @@ func newPermissionsIAM(w *World, f *flags) *cobra.Command {
 		Use:   "iam",
 		Short: "Print the least IAM policy as JSON",
 		Long: `Print the least IAM policy that plan, explain and usage need with this
-configuration, or with --for apply also apply. It is the policy of the caller;
-with --role it is that of a role that the configuration assumes.
+configuration, with --for apply also apply, or with --for tag what tag needs. It
+is the policy of the caller; with --role it is that of a role that the
+configuration assumes.
 
 Where the configuration names no region, that of AWS_REGION or AWS_DEFAULT_REGION
 is meant, and else all are. Where it names no account, all are.`,
 	}
-	cmd.Flags().StringVar(&purpose, "for", "plan", "what must be possible: `plan|apply`")
+	cmd.Flags().StringVar(&purpose, "for", "plan", "what must be possible: `plan|apply|tag`")
 	cmd.Flags().StringVar(&role, "role", "", "print the policy of the role with this `ARN`, not the caller's")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		if purpose != "plan" && purpose != "apply" {
-			return usageError("--for %s: write plan or apply", purpose)
+		if !slices.Contains([]string{"plan", "apply", "tag"}, purpose) {
+			return usageError("--for %s: write plan, apply or tag", purpose)
 		}
 		cfg, err := f.load(w)
 		if err != nil {
@@ -62,7 +63,7 @@ is meant, and else all are. Where it names no account, all are.`,
 		if err != nil {
 			return err
 		}
-		needs := iamNeeds(cfg, registries, w.runOf(cfg, purpose == "apply"))
+		needs := iamNeeds(cfg, registries, w.runOf(cfg, purpose))
 		roles := permissions.Roles(needs)
 		if role != "" && !slices.Contains(roles, role) {
 			return usageError("--role %s: the configuration assumes %s", role, cmp.Or(strings.Join(roles, ", "), "no role"))
@@ -95,17 +96,18 @@ func (f *flags) registriesOf(cfg *config.Config) ([]config.Registry, error) {
 	return nil, usageError("--registry %s: the configuration has no registry of this name", f.registry)
 }
 
-// runOf says what planning or applying with the configuration does.
-func (w *World) runOf(cfg *config.Config, apply bool) permissions.Run {
+// runOf says what planning, applying or tagging with the configuration does.
+func (w *World) runOf(cfg *config.Config, purpose string) permissions.Run {
+	apply, tag := purpose == "apply", purpose == "tag"
 	acts := func(action policy.Action) bool {
 		return apply && slices.ContainsFunc(cfg.Policy.Rules, func(r policy.Rule) bool { return r.Action == action })
 	}
 	run := permissions.Run{
 		// In the SDK's order.
 		Region:         cmp.Or(w.getenv("AWS_REGION"), w.getenv("AWS_DEFAULT_REGION")),
-		RepositoryTags: cfg.Compiled.NeedsRepositoryTags(),
+		RepositoryTags: cfg.Compiled.NeedsRepositoryTags() && !tag,
 		Delete:         acts(policy.Delete), Archive: acts(policy.Archive),
-		Tag: apply && cfg.Grace > 0,
+		Tag: apply && cfg.Grace > 0 || tag && cfg.Tag.Name == "", MoveTag: tag && cfg.Tag.Name != "",
 	}
 	// Sources without regions read those of the registries and the caller's; a
 	// region that is not known can be any.
@@ -143,15 +145,18 @@ func iamNeeds(cfg *config.Config, registries []config.Registry, run permissions.
 
 func newPermissionsRBAC(w *World, f *flags) *cobra.Command {
 	var name, account, context string
+	var watch bool
 	cmd := &cobra.Command{
 		Use:   "rbac",
 		Short: "Print the least Kubernetes RBAC as YAML",
 		Long: `Print the roles that reading the configured clusters needs: a ClusterRole, or a
 Role in each namespace where namespaces are named. With several contexts a comment
-begins the roles of each; --context prints those of one, for kubectl apply -f -.`,
+begins the roles of each; --context prints those of one, for kubectl apply -f -.
+With --watch the roles are for tag --watch.`,
 	}
 	cmd.Flags().StringVar(&name, "name", "regsweep", "`name` of the roles and bindings")
 	cmd.Flags().StringVar(&account, "service-account", "", "bind the roles to the ServiceAccount `namespace/name`")
+	cmd.Flags().BoolVar(&watch, "watch", false, "also what watching the clusters needs")
 	cmd.Flags().StringVar(&context, "context", "", "only what the cluster of this `context` needs")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		binding, err := bindingOf(name, account)
@@ -165,7 +170,7 @@ begins the roles of each; --context prints those of one, for kubectl apply -f -.
 		var accesses []permissions.Access
 		for _, s := range cfg.Usage.Sources {
 			if reader, ok := s.Config.(permissions.Kubernetes); ok {
-				accesses = append(accesses, reader.RBAC()...)
+				accesses = append(accesses, reader.RBAC(watch)...)
 			}
 		}
 		if context != "" {

@@ -118,7 +118,7 @@ func fillRegion(t *testing.T, r *embedded.Region) {
 	push(web, image("arm64"), 50)
 	push(web, embedded.NewIndex(image("amd64").Descriptor().On("linux", "amd64"), image("arm64").Descriptor().On("linux", "arm64")), 50, "v1")
 	push(web, image("old"), 40, "v2")
-	push(web, image("new"), 1, "v3")
+	push(web, image("new"), 1, "v3", "in-use-1700000000")
 	// One that was condemned long ago, and one that is kept by now.
 	push(web, image("condemned"), 45, fmt.Sprintf("regsweep-condemned-%d", scriptNow.AddDate(0, 0, -10).Unix()))
 	push(web, image("kept"), 2, fmt.Sprintf("regsweep-condemned-%d", scriptNow.AddDate(0, 0, -1).Unix()))
@@ -187,6 +187,7 @@ func runUnder(t *testing.T, config string, policies map[string]permissions.Polic
 	defer server.Close()
 	t.Setenv("AWS_ENDPOINT_URL", server.URL)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	o := runCLI(t, config, args...)
 	o.Calls = srv.Stats().Calls
 	// The SDK has the real clock, by which the sessions of roles ended long ago.

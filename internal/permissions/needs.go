@@ -29,6 +29,9 @@ type Run struct {
 	// Tag says that images are given tags of regsweep and that these are taken
 	// away again, for `grace` and for `regsweep tag`.
 	Tag bool
+	// MoveTag says that one tag is moved from image to image, and none is taken
+	// away, for `regsweep tag` with a name.
+	MoveTag bool
 	// Restore says that images are put back, and brought back from the archive
 	// storage class.
 	Restore bool

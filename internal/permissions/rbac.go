@@ -32,8 +32,9 @@ type Access struct {
 
 // Kubernetes is implemented by the configurations of sources that read clusters.
 type Kubernetes interface {
-	// RBAC returns what reading the clusters needs. It makes no call.
-	RBAC() []Access
+	// RBAC returns what reading the clusters needs, and watching them too. It makes
+	// no call.
+	RBAC(watch bool) []Access
 }
 
 // Binding says what roles are called and who gets them.

@@ -25,7 +25,7 @@ func (c Config) IAM(run permissions.Run) []permissions.Need {
 	if run.Delete || run.Tag { // IAM knows no action that takes only a tag away
 		repositories.Actions = append(repositories.Actions, "ecr:BatchDeleteImage")
 	}
-	if run.Tag || run.Restore {
+	if run.Tag || run.MoveTag || run.Restore {
 		repositories.Actions = append(repositories.Actions, "ecr:PutImage")
 	}
 	if run.Archive || run.Restore {

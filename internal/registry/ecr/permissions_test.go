@@ -20,6 +20,7 @@ func TestIAMOfRuns(t *testing.T) {
 		"delete":                   {permissions.Run{Delete: true}, []string{"ecr:BatchDeleteImage"}},
 		"archive":                  {permissions.Run{Archive: true}, []string{"ecr:UpdateImageStorageClass"}},
 		"tag":                      {permissions.Run{Tag: true}, []string{"ecr:BatchDeleteImage", "ecr:PutImage"}},
+		"tag with a name":          {permissions.Run{MoveTag: true}, []string{"ecr:PutImage"}},
 		"restore":                  {permissions.Run{Restore: true}, []string{"ecr:PutImage", "ecr:UpdateImageStorageClass"}},
 		"delete with grace":        {permissions.Run{Delete: true, Tag: true}, []string{"ecr:BatchDeleteImage", "ecr:PutImage"}},
 		"everything, with grace":   {permissions.Run{Delete: true, Archive: true, Tag: true, Restore: true}, []string{"ecr:BatchDeleteImage", "ecr:PutImage", "ecr:UpdateImageStorageClass"}},
