@@ -18,8 +18,27 @@ func (e *NotFoundError) Error() string {
 	return fmt.Sprintf("%s: no such image in the configured registries; name it as repository:tag, repository@sha256:…, sha256:… or with the registry's host", e.Name)
 }
 
+// AmbiguousError says that several images have digests that begin as was asked.
+type AmbiguousError struct {
+	Name string
+	// Images are those that could be meant, as repository@digest, sorted.
+	Images []string
+}
+
+func (e *AmbiguousError) Error() string {
+	const shown = 10
+	list := e.Images[:min(shown, len(e.Images))]
+	more := ""
+	if n := len(e.Images) - len(list); n > 0 {
+		more = fmt.Sprintf("\n  and %d more", n)
+	}
+	return fmt.Sprintf("%s could be any of %d images, give more of the digest:\n  %s%s", e.Name, len(e.Images), strings.Join(list, "\n  "), more)
+}
+
 // Explain tells everything of images, each named by a URI, by repository and
-// tag or digest, or by digest alone. An unknown one is a *NotFoundError.
+// tag or digest, or by digest alone. Of a digest its first digits do, as tables
+// print them, where they mean one image: several are an *AmbiguousError. An
+// unknown image is a *NotFoundError.
 func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, error) {
 	warnings, err := a.remember(ctx)
 	if err != nil {
@@ -48,16 +67,12 @@ func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, 
 
 func (a *App) explain(ctx context.Context, name string, k *known) (found []plan.Explanation, err error) {
 	for _, reader := range a.Readers {
-		ref, ok := target(name, reader.Identity())
+		wanted, ok := meaning(name, reader.Identity())
 		if !ok {
 			continue
 		}
-		digest := ref.Digest
-		if ref.IsBare() {
-			digest = ref.ImageID
-		}
 		repositories, err := reader.Repositories(ctx, func(repo string) bool {
-			return (ref.IsBare() || repo == ref.Repository) && a.selects(reader.Identity().Name, repo)
+			return (wanted.everywhere || repo == wanted.repository) && a.selects(reader.Identity().Name, repo)
 		}, a.Policy.NeedsRepositoryTags())
 		if err != nil {
 			return nil, fmt.Errorf("registry %s: %w", reader.Identity().Name, err)
@@ -67,12 +82,79 @@ func (a *App) explain(ctx context.Context, name string, k *known) (found []plan.
 			if err != nil {
 				return nil, fmt.Errorf("repository %s: %w", repo.Name, err)
 			}
-			if i, ok := find(judged, ref.TagOrLatest(), digest); ok {
+			for _, i := range wanted.find(judged) {
 				found = append(found, judged.Explain(reader.Identity().Name, reader.Identity().Host, i))
 			}
 		}
 	}
-	return found, nil
+	return found, ambiguous(name, found)
+}
+
+// ambiguous returns an error where what was found is not one image, in one
+// repository or in several.
+func ambiguous(name string, found []plan.Explanation) error {
+	several := slices.ContainsFunc(found, func(x plan.Explanation) bool { return x.Image.Digest != found[0].Image.Digest })
+	if !several {
+		return nil
+	}
+	e := &AmbiguousError{Name: name}
+	for _, x := range found {
+		e.Images = append(e.Images, x.Repository+"@"+x.Image.Digest.String())
+	}
+	slices.Sort(e.Images)
+	e.Images = slices.Compact(e.Images)
+	return e
+}
+
+// wanted is what a name means in one registry.
+type wanted struct {
+	// everywhere says that it may be in any repository; otherwise it is in this.
+	everywhere bool
+	repository string
+	// One of them is set: a digest, the beginning of one, or a tag.
+	digest image.Digest
+	prefix string
+	tag    string
+}
+
+// algorithm is what digests begin with, and fewest how many digits of one are
+// taken for the beginning of a digest.
+const (
+	algorithm = "sha256:"
+	fewest    = 6
+)
+
+// beginning splits what ends with the beginning of a digest.
+func beginning(name string) (repository, prefix string, ok bool) {
+	at := strings.LastIndex(name, algorithm)
+	if at < 0 || at > 0 && name[at-1] != '@' {
+		return "", "", false
+	}
+	digits := name[at+len(algorithm):]
+	if len(digits) < fewest || len(digits) >= 2*len(image.Digest{}) || strings.Trim(digits, "0123456789abcdef") != "" {
+		return "", "", false
+	}
+	return strings.TrimSuffix(name[:at], "@"), name[at:], true
+}
+
+// meaning reads what a name means in one registry.
+func meaning(name string, id registry.Identity) (wanted, bool) {
+	repository, prefix, cut := beginning(name)
+	switch {
+	case cut && repository == "":
+		return wanted{everywhere: true, prefix: prefix}, true
+	case cut:
+		ref, ok := target(repository, id)
+		return wanted{repository: ref.Repository, prefix: prefix}, ok && !ref.IsBare()
+	}
+	ref, ok := target(name, id)
+	switch {
+	case !ok:
+		return wanted{}, false
+	case ref.IsBare():
+		return wanted{everywhere: true, digest: ref.ImageID}, true
+	}
+	return wanted{repository: ref.Repository, digest: ref.Digest, tag: ref.TagOrLatest()}, true
 }
 
 // target reads a name as a reference into one registry. A name without a host
@@ -90,10 +172,19 @@ func target(name string, id registry.Identity) (image.Reference, bool) {
 	return ref, err == nil
 }
 
-func find(j *plan.Judged, tag string, digest image.Digest) (int32, bool) {
-	if !digest.IsZero() {
-		return j.Graph.Find(digest)
+// find returns the images of a repository that are meant.
+func (w *wanted) find(j *plan.Judged) (found []int32) {
+	if !w.digest.IsZero() {
+		if i, ok := j.Graph.Find(w.digest); ok {
+			found = append(found, i)
+		}
+		return found
 	}
-	i := slices.IndexFunc(j.Graph.Images, func(img image.Image) bool { return slices.Contains(img.Tags, tag) })
-	return int32(i), i >= 0
+	for i := range j.Graph.Images {
+		img := &j.Graph.Images[i]
+		if w.prefix != "" && strings.HasPrefix(img.Digest.String(), w.prefix) || w.prefix == "" && slices.Contains(img.Tags, w.tag) {
+			found = append(found, int32(i))
+		}
+	}
+	return found
 }

@@ -13,7 +13,8 @@ func newExplain(w *World, f *flags) *cobra.Command {
 		Short: "Tell everything that is known of an image, and why it stays or goes",
 		Long: `Tell everything that is known of an image: its family, who uses it, which rule
 governs it and how each of the rule's keeps judged it. IMAGE is a URI,
-repository:tag, repository@sha256:… or a digest.`,
+repository:tag, repository@sha256:… or a digest. The first digits of a digest, as
+tables print them, are enough where they mean one image.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
