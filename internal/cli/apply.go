@@ -110,7 +110,7 @@ func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bo
 		}
 		p, held = outcome.Plan, outcome.Held()
 	}
-	opts := render.Options{Color: r.world.StderrTerminal && r.world.getenv("NO_COLOR") == "", Currency: r.Price.Currency, Now: image.At(r.Judge())}
+	opts := render.Options{Color: r.world.colors(r.world.StderrTerminal), Currency: r.Price.Currency, Now: image.At(r.Judge())}
 	return p, held || p.Totals.HeldBack() > 0, render.Plan(r.world.Stderr, p, opts)
 }
 
@@ -193,5 +193,5 @@ func (r *run) report(report *plan.Report) error {
 	if r.flags.output == "json" {
 		return render.ReportJSON(out, report)
 	}
-	return render.Report(out, report, render.Options{Color: terminal && r.world.getenv("NO_COLOR") == ""})
+	return render.Report(out, report, render.Options{Color: r.world.colors(terminal)})
 }

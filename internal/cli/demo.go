@@ -167,7 +167,7 @@ func (d *demonstration) run(ctx context.Context) error {
 			return err
 		}
 		fmt.Fprintf(w.Stdout, "# %s\n", example.Why)
-		if err := render.Explain(w.Stdout, list, render.Options{Color: w.StdoutTerminal, Now: image.At(r.Judge())}); err != nil {
+		if err := render.Explain(w.Stdout, list, render.Options{Color: w.colors(w.StdoutTerminal), Now: image.At(r.Judge())}); err != nil {
 			return err
 		}
 		fmt.Fprintln(w.Stdout)

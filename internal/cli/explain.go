@@ -36,7 +36,7 @@ tables print them, are enough where they mean one image.`,
 			return render.JSON(w.Stdout, list)
 		}
 		return render.Explain(w.Stdout, list, render.Options{
-			Color: w.StdoutTerminal && w.getenv("NO_COLOR") == "", Now: image.At(r.Judge()),
+			Color: w.colors(w.StdoutTerminal), Now: image.At(r.Judge()),
 		})
 	}
 	f.addJournal(cmd)

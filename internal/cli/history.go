@@ -57,7 +57,7 @@ whether they are there.`,
 		if f.output == "json" {
 			return render.JSON(w.Stdout, h)
 		}
-		return render.History(w.Stdout, h, render.Options{Color: w.StdoutTerminal && w.getenv("NO_COLOR") == ""})
+		return render.History(w.Stdout, h, render.Options{Color: w.colors(w.StdoutTerminal)})
 	}
 	f.addOutput(cmd, "table", "json")
 	return cmd

@@ -111,7 +111,7 @@ func (r *run) plan(ctx context.Context) (*app.Outcome, error) {
 // show writes a plan in the format that was asked for.
 func (r *run) show(w io.Writer, color bool, p *plan.Plan) error {
 	opts := render.Options{
-		All: r.All, Color: color && r.world.getenv("NO_COLOR") == "", Currency: r.Price.Currency, Now: image.At(r.Judge()),
+		All: r.All, Color: r.world.colors(color), Currency: r.Price.Currency, Now: image.At(r.Judge()),
 	}
 	switch r.flags.output {
 	case "json":

@@ -13,9 +13,9 @@ import (
 const progressEvery = 200 * time.Millisecond
 
 // progress draws one line on stderr while something long runs, where that is a
-// terminal, and returns what ends it.
+// terminal that can take a line back, and returns what ends it.
 func (r *run) progress() (stop func()) {
-	if !r.world.StderrTerminal {
+	if !r.world.StderrTerminal || r.world.dumb() {
 		return func() {}
 	}
 	started := r.Now()

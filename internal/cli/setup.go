@@ -205,6 +205,16 @@ func (f *flags) judge(w *World) (func() time.Time, error) {
 	return func() time.Time { return t }, nil
 }
 
+// colors reports whether output to a stream may be coloured, given whether it is
+// a terminal. NO_COLOR (https://no-color.org) and a terminal that knows no escape
+// sequences forbid it.
+func (w *World) colors(terminal bool) bool {
+	return terminal && w.getenv("NO_COLOR") == "" && !w.dumb()
+}
+
+// dumb reports whether the terminal knows no escape sequences.
+func (w *World) dumb() bool { return w.getenv("TERM") == "dumb" }
+
 func (w *World) getenv(name string) string {
 	v, _ := w.LookupEnv(name)
 	return v

@@ -108,5 +108,5 @@ func (r *run) showTags(report *tagging.Report) error {
 	if r.flags.output == "json" {
 		return render.TagJSON(r.world.Stdout, report)
 	}
-	return render.Tag(r.world.Stdout, report, render.Options{Color: r.world.StdoutTerminal && r.world.getenv("NO_COLOR") == ""})
+	return render.Tag(r.world.Stdout, report, render.Options{Color: r.world.colors(r.world.StdoutTerminal)})
 }

@@ -56,7 +56,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 a source is a ga
 		if f.output == "json" {
 			err = snapshot.Encode(w.Stdout)
 		} else {
-			err = render.Usage(w.Stdout, snapshot, render.Options{Color: w.StdoutTerminal && w.getenv("NO_COLOR") == ""})
+			err = render.Usage(w.Stdout, snapshot, render.Options{Color: w.colors(w.StdoutTerminal)})
 		}
 		if err != nil {
 			return err
