@@ -55,7 +55,14 @@ func Build(c *image.Contents) *Graph {
 	listed := make([]bool, n)   // by an index
 	attached := make([]bool, n) // to an image that is there
 	dangling := make([]bool, n) // claims a subject
-	var children, referrers []edge
+	listings := 0
+	for _, m := range c.Manifests {
+		if m != nil {
+			listings += len(m.Children)
+		}
+	}
+	children := make([]edge, 0, min(listings, 2*n))
+	var referrers []edge
 
 	for i := range c.Images {
 		if c.Images[i].IsIndex() {
@@ -82,6 +89,13 @@ func Build(c *image.Contents) *Graph {
 			}
 		})
 	}
+	roots := 0
+	for i := range n {
+		if !listed[i] && !attached[i] && !dangling[i] {
+			roots++
+		}
+	}
+	g.Roots = make([]int32, 0, roots)
 	for i := range n {
 		switch {
 		case listed[i] || attached[i]:
@@ -107,15 +121,15 @@ func (g *Graph) findCircles() {
 		}
 	}
 	for _, heads := range [][]int32{g.Roots, g.Orphans} {
-		for _, i := range heads {
-			reach(i)
-		}
-	}
-	for len(stack) > 0 {
-		i := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		for _, j := range g.Members(i) {
-			reach(j)
+		for _, head := range heads {
+			reach(head)
+			for len(stack) > 0 {
+				i := stack[len(stack)-1]
+				stack = stack[:len(stack)-1]
+				for _, j := range g.Members(i) {
+					reach(j)
+				}
+			}
 		}
 	}
 	for i := range g.Images {

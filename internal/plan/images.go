@@ -22,8 +22,9 @@ type List []Image
 
 // Each implements Images.
 func (l List) Each(visit func(*Image) error) error {
+	var img Image // one for all of them
 	for i := range l {
-		img := l[i]
+		img = l[i]
 		if err := visit(&img); err != nil {
 			return err
 		}

@@ -215,9 +215,10 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 // listed visits the verdicts on images; all lists kept images too.
 func (j *Judged) listed(all bool) Visitable {
 	return func(visit func(*Image) error) error {
+		var img Image // one for all of them
 		for i, v := range j.Verdicts {
 			if all || v != policy.VerdictKeep || j.mark(int32(i)) != "" {
-				img := j.image(int32(i))
+				img = j.image(int32(i))
 				if err := visit(&img); err != nil {
 					return err
 				}

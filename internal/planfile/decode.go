@@ -189,8 +189,9 @@ func (d decoder) repository(store *Store) (plan.Repository, error) {
 // images are the elements of the next value.
 func (d decoder) images(tally *plan.Tally) plan.Visitable {
 	return func(visit func(*plan.Image) error) error {
+		var img plan.Image // one for all of them, but for what it points to
 		return d.array(func() error {
-			var img plan.Image
+			img = plan.Image{}
 			if err := d.Decode(&img); err != nil {
 				return err
 			}

@@ -194,8 +194,9 @@ func (i stored) Each(visit func(*plan.Image) error) error {
 	if _, err := d.Token(); err != nil {
 		return &storeError{err}
 	}
+	var img plan.Image // one for all of them, but for what it points to
 	for d.More() {
-		var img plan.Image
+		img = plan.Image{}
 		if err := d.Decode(&img); err != nil {
 			return &storeError{err}
 		}
