@@ -22,7 +22,7 @@ const (
 	Most
 )
 
-// Storage times of an image, which the contents of a repository do not have.
+// Times are storage times of an image, which the contents of a repository do not have.
 type Times struct {
 	// ArchivedAt and ActivatedAt are when it was last archived and restored; zero
 	// is never, or not known.
@@ -159,6 +159,7 @@ func (s *Selection) meets(tags []string) bool {
 		return true
 	case Untagged:
 		return len(tags) == 0
+	case Tagged:
 	}
 	for _, glob := range s.Patterns {
 		if !slices.ContainsFunc(tags, func(t string) bool { return match(glob, t) }) {

@@ -110,15 +110,15 @@ func one[T ~string](p *parser, n *node, path string, words ...T) (T, bool) {
 	return "", false
 }
 
-// positive reads a whole number from 1.
-func (p *parser) positive(n *node, path string) (int, bool) {
+// positive reads a whole number from 1; it returns 0 for what is none.
+func (p *parser) positive(n *node, path string) int {
 	if n == nil {
-		return 0, false
+		return 0
 	}
 	number, ok := n.value.(json.Number)
 	if !ok {
 		p.mistake(n.at, path, "want a whole number, not %s", n.kind())
-		return 0, false
+		return 0
 	}
 	v, err := strconv.Atoi(number.String())
 	switch {
@@ -129,9 +129,9 @@ func (p *parser) positive(n *node, path string) (int, bool) {
 	case v > math.MaxInt32:
 		p.mistake(n.at, path, "%d is too large", v)
 	default:
-		return v, true
+		return v
 	}
-	return 0, false
+	return 0
 }
 
 func (p *parser) policy(root node) *Policy {
@@ -197,7 +197,7 @@ func (p *parser) rule(n *node, i int) (r Rule, priorityAt int) {
 	path := r.Path()
 	fields := p.fields(n, path, "rulePriority", "description", "selection", "action")
 	priority := p.required(n, fields, path, "rulePriority", "a number from 1; the lowest is applied first")
-	r.Priority, _ = p.positive(priority, path+".rulePriority")
+	r.Priority = p.positive(priority, path+".rulePriority")
 	if priority != nil {
 		priorityAt = priority.at
 	}
@@ -255,7 +255,7 @@ func (p *parser) selection(n *node, path string) Selection {
 	}
 	s.CountType, ok = one(p, p.required(n, fields, path, "countType", "write imageCountMoreThan, sinceImagePushed, sinceImagePulled or sinceImageTransitioned"),
 		path+".countType", CountMoreThan, SincePushed, SincePulled, SinceTransitioned)
-	s.CountNumber, _ = p.positive(p.required(n, fields, path, "countNumber", "a number from 1, of images or of days"), path+".countNumber")
+	s.CountNumber = p.positive(p.required(n, fields, path, "countNumber", "a number from 1, of images or of days"), path+".countNumber")
 	unit, unitOK := one(p, fields["countUnit"], path+".countUnit", "days")
 	switch {
 	case !ok:

@@ -15,8 +15,10 @@ import (
 const (
 	// MaxRules is how many rules a policy can have.
 	MaxRules = 50
-	// MinText and MaxText bound the document, in characters.
-	MinText, MaxText = 100, 30_720
+	// MinText is the least length of the document, in characters.
+	MinText = 100
+	// MaxText is the greatest length of the document, in characters.
+	MaxText = 30_720
 	// MaxWildcards is how many * a pattern can have.
 	MaxWildcards = 4
 	// maxImages is how many images a repository can have by default. A count
