@@ -9,6 +9,7 @@ import (
 
 	"github.com/regsweep/regsweep/internal/graph"
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
 )
 
@@ -146,7 +147,11 @@ type TimeoutError struct {
 }
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("%d images are not back from the archive after %v; they still come back by themselves: run regsweep restore again to wait for them, or give it a longer --timeout", e.Images, e.After)
+	images := "1 image is"
+	if e.Images != 1 {
+		images = fmt.Sprintf("%d images are", e.Images)
+	}
+	return fmt.Sprintf("%s not back from the archive after %s, and still coming: run regsweep restore again to wait, or with a longer --timeout", images, policy.FormatDuration(e.After))
 }
 
 // activate asks for archived images, and waits until they are back.
