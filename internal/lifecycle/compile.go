@@ -90,8 +90,9 @@ type compiler struct {
 	// shields are the patterns of the first rules, and out is what follows.
 	shields []shield
 	out     []nativeRule
-	acts    bool
-	notes   []Note
+	// acts is what the rules in out do with images, or Keep.
+	acts  Action
+	notes []Note
 }
 
 // sourceRule is a rule of the configuration, and its position there.
@@ -350,7 +351,7 @@ func (c *compiler) requirements(r *sourceRule) (all []wanted) {
 
 // assemble makes the policy, or returns nil where it would do nothing.
 func (c *compiler) assemble() *Policy {
-	if !c.acts {
+	if c.acts == Keep {
 		return nil
 	}
 	var all []nativeRule

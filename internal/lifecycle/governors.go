@@ -77,16 +77,19 @@ func (c *compiler) express(k int, want wanted, count CountType, number int) {
 	} else {
 		days, added, why = c.governed(k, want.requirement, number)
 	}
+	action, does := Expire, "expire"
+	if r.Action == policy.Archive {
+		action, does = Transition, "archive"
+	}
+	if why == "" && !c.plain && c.acts != Keep && c.acts != action {
+		why = "a policy that both archives and expires could expire platform images of an index that it archives (lifecycle compile --plain, where there are none)"
+	}
 	if why == "" && len(c.shields)+len(c.out)+len(added)+1 > MaxRules {
 		why = fmt.Sprintf("ECR takes no more than %d rules", MaxRules)
 	}
 	if why != "" {
 		c.note(r, false, "%s left out: %s", want.what, why)
 		return
-	}
-	action, does := Expire, "expire"
-	if r.Action == policy.Archive {
-		action, does = Transition, "archive"
 	}
 	for _, s := range added {
 		c.out = append(c.out, shieldRule(s))
@@ -95,7 +98,7 @@ func (c *compiler) express(k int, want wanted, count CountType, number int) {
 	n := nativeRule{requirement: want.requirement, count: count, number: days, action: action}
 	n.description = strings.TrimSpace(r.path() + " " + r.Name)
 	c.out = append(c.out, n)
-	c.acts = true
+	c.acts = action
 	text := fmt.Sprintf("%s: %s after %d days", want.what, does, days)
 	switch {
 	case count == CountMoreThan:
