@@ -146,9 +146,12 @@ func (a *App) inNamespaces(u image.Use, globs []string) bool {
 	return false
 }
 
-// tagUses marks what the uses name. only narrows it to some of the repositories
-// that they name; nil is all of them.
-func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, only func(registry, repository string) bool, report *tagging.Report) error {
+// place is a repository of a registry.
+type place struct{ registry, repository string }
+
+// tagUses marks what the uses name. only narrows it to these repositories, which
+// are not looked for in a list of all; nil is all that they name.
+func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, only map[place]bool, report *tagging.Report) error {
 	indexed, err := policy.NewUses(uses, a.holders)
 	if err != nil {
 		return err
@@ -162,20 +165,14 @@ func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, only fun
 		if !indexed.NamesAny(name) {
 			continue
 		}
-		exists := map[string]bool{}
-		repositories, err := reader.Repositories(ctx, func(repo string) bool {
-			exists[repo] = true
-			return indexed.Names(name, repo) && a.selects(name, repo) && (only == nil || only(name, repo))
-		}, false)
+		repositories, warnings, err := a.repositories(ctx, reader, indexed, only)
 		if err != nil {
 			return errors.Join(fmt.Errorf("registry %s: %w", name, err), group.Wait())
 		}
 		at := len(report.Registries)
 		mu.Lock()
 		report.Registries = append(report.Registries, tagging.Registry{Name: name, Host: reader.Identity().Host, Repositories: []tagging.Repository{}})
-		if only == nil {
-			report.Warnings = append(report.Warnings, gone(indexed, name, exists, a.selects)...)
-		}
+		report.Warnings = append(report.Warnings, warnings...)
 		mu.Unlock()
 		open := sync.OnceValues(func() (registry.Tagger, error) { return t.Open(ctx, name) })
 		a.Progress.found(len(repositories))
@@ -195,6 +192,26 @@ func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, only fun
 		}
 	}
 	return group.Wait()
+}
+
+// repositories returns those that the uses name, and warnings of those that are
+// not there.
+func (a *App) repositories(ctx context.Context, reader registry.Reader, uses *policy.Uses, only map[place]bool) (list []image.Repository, warnings []string, err error) {
+	name := reader.Identity().Name
+	if only != nil {
+		for p := range only {
+			if p.registry == name && a.selects(name, p.repository) {
+				list = append(list, image.Repository{Registry: name, Name: p.repository})
+			}
+		}
+		return list, nil, nil
+	}
+	exists := map[string]bool{}
+	list, err = reader.Repositories(ctx, func(repo string) bool {
+		exists[repo] = true
+		return uses.Names(name, repo) && a.selects(name, repo)
+	}, false)
+	return list, gone(uses, name, exists, a.selects), err
 }
 
 // gone warns of uses of repositories that are not there.
@@ -281,7 +298,8 @@ func (r *tagRun) fail(ctx context.Context, err error) error {
 	if fatal(ctx, err) {
 		return fmt.Errorf("repository %s: %w", r.repo.Name, err)
 	}
-	r.result.Error, r.result.Retry = err.Error(), true
+	var gone *registry.RepositoryGoneError
+	r.result.Error, r.result.Retry = err.Error(), !errors.As(err, &gone)
 	return nil
 }
 
