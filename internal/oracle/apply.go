@@ -65,6 +65,30 @@ func Together(w World, digest string) map[string]bool {
 	return all
 }
 
+// Heads returns the roots and orphans that an image lives with.
+func Heads(w World, digest string) map[string]bool {
+	all := map[string]bool{}
+	for _, h := range w.heads() {
+		if w.family(h.Image)[digest] {
+			all[h.Digest] = true
+		}
+	}
+	return all
+}
+
+// Family returns an image and everything that lives with it.
+func Family(w World, digest string) map[string]bool { return w.family(w.image(digest)) }
+
+// Parents returns the images that list one or that it is attached to.
+func Parents(w World, digest string) (parents []string) {
+	for i := range w.Repository.Images {
+		if p := &w.Repository.Images[i]; w.holds(p, w.image(digest)) {
+			parents = append(parents, p.Digest)
+		}
+	}
+	return parents
+}
+
 // circleHeads are the images of circles, each as the head of what it holds.
 func (w *World) circleHeads() (heads []*head) {
 	for _, c := range w.circles() {

@@ -28,7 +28,7 @@ func condemnedSince(img *Image) (ms int64, condemned bool) {
 // to be condemned, waits, is over, or cannot be since nobody can write on what
 // is archived; "" without one.
 func (w *World) wait(h *head) string {
-	if w.Policy.Grace == 0 || h.verdict() != "delete" {
+	if w.Policy.Grace == 0 || h.leftover || h.verdict() != "delete" {
 		return ""
 	}
 	since, condemned := condemnedSince(h.Image)

@@ -17,6 +17,9 @@ type head struct {
 	holds []string
 	// done says that it would be archived, and is archived.
 	done bool
+	// leftover says that an earlier run deleted its root, so that no rule governs
+	// it: it goes unless something holds it.
+	leftover bool
 	// grace is what the grace period does to it; see wait.
 	grace string
 }
@@ -26,10 +29,12 @@ func (h *head) waits() bool { return h.grace == "condemn" || h.grace == "wait" }
 
 func (h *head) verdict() string {
 	switch {
-	case len(h.keeps) > 0 || h.rule == nil || h.done:
+	case len(h.keeps) > 0 || h.rule == nil && !h.leftover || h.done:
 		return "keep"
 	case len(h.holds) > 0 || h.waits() || h.grace == "stuck":
 		return "held"
+	case h.leftover:
+		return "delete"
 	case h.rule.Archive:
 		return "archive"
 	}
@@ -40,7 +45,7 @@ func (h *head) grounds() []string {
 	codes := slices.Clone(h.keeps)
 	switch {
 	case len(codes) > 0:
-	case h.rule == nil:
+	case h.rule == nil && !h.leftover:
 		codes = []string{"no-rule"}
 	case h.done:
 		codes = []string{"not-kept"}
@@ -147,10 +152,29 @@ func (w *World) heads() (heads []*head) {
 	for i := range w.Repository.Images {
 		img := &w.Repository.Images[i]
 		if root, orphan := w.isHead(img); root || orphan {
-			heads = append(heads, &head{Image: img, orphan: orphan, rule: w.governing(img, orphan)})
+			h := &head{Image: img, orphan: orphan, leftover: w.isLeftover(img)}
+			if !h.leftover {
+				h.rule = w.governing(img, orphan)
+			}
+			heads = append(heads, h)
 		}
 	}
 	return heads
+}
+
+// isLeftover reports whether an earlier run has condemned a head with its root:
+// the root is gone, and all of the family was condemned then and is as it was.
+func (w *World) isLeftover(img *Image) bool {
+	if l, ok := w.Leftovers[img.Digest]; !ok || w.image(l.Root) != nil {
+		return false
+	}
+	for d := range w.family(img) {
+		l, ok := w.Leftovers[d]
+		if m := w.image(d); !ok || !sameTags(l.Tags, m.Tags) || l.Pushed != m.Pushed {
+			return false
+		}
+	}
+	return true
 }
 
 // applies reports whether a rule is about this repository. Where that depends
@@ -272,11 +296,21 @@ func (w *World) minRemaining(heads []*head) {
 		}
 	}
 	roots = w.newestFirst(roots, false)
+	slices.SortStableFunc(roots, func(a, b *Image) int { // what may go comes last
+		return rank(w.isLeftover(a)) - rank(w.isLeftover(b))
+	})
 	for _, root := range roots[:min(w.Policy.MinRemaining, len(roots))] {
 		if h := headOf(heads, root.Digest); h.verdict() != "keep" {
 			h.keeps = []string{"limit"}
 		}
 	}
+}
+
+func rank(last bool) int {
+	if last {
+		return 1
+	}
+	return 0
 }
 
 // maxImages keeps the newest further roots while so many images remain.

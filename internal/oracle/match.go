@@ -34,6 +34,9 @@ func matchRepository(globs []string, name string) bool {
 	return included || !includes
 }
 
+// MatchRepository reports whether a repository is one of those that globs select.
+func MatchRepository(globs []string, name string) bool { return matchRepository(globs, name) }
+
 // glob matches the whole of s. In a path only ** crosses slashes.
 func glob(pattern, s string, path bool) bool {
 	if pattern == "" {

@@ -14,6 +14,16 @@ type World struct {
 	Uses       []Use
 	// Gaps are what could not be read and could hold a use of this repository.
 	Gaps []string
+	// Leftovers are images that an earlier run was to delete with their roots and
+	// that it may have left, by digest.
+	Leftovers map[string]Leftover
+}
+
+// Leftover is an image as it was when its root was deleted.
+type Leftover struct {
+	Root   string
+	Tags   []string
+	Pushed int64
 }
 
 // Repository is one repository with its images, in any order.

@@ -1,0 +1,411 @@
+package model_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"github.com/regsweep/regsweep/internal/oracle"
+)
+
+// The race detector makes a world ten times slower. What it looks for is not in
+// what the worlds differ by, so few are enough.
+var worlds = flag.Int("model.worlds", map[bool]int{false: 2000, true: 120}[raced], "how many worlds TestModel runs")
+
+// shards is how many worlds run at a time.
+const shards = 2
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	for name, value := range map[string]string{
+		"rapid.nofailfile": "true", // the seed is enough to repeat it
+		"rapid.checks":     strconv.Itoa((*worlds + shards - 1) / shards),
+	} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// TestModel runs the command in random worlds and lets the oracle judge what is
+// left. A failure prints the seed and the smallest world that fails.
+func TestModel(t *testing.T) {
+	seen := &tally{n: map[string]int{}}
+	generator := rapid.Custom(drawWorld)
+	t.Run("worlds", func(t *testing.T) {
+		for shard := range shards {
+			t.Run(strconv.Itoa(shard), func(t *testing.T) {
+				t.Parallel()
+				rapid.Check(t, func(rt *rapid.T) {
+					w := generator.Draw(rt, "world")
+					if problems := try(t, w, seen); len(problems) > 0 {
+						rt.Fatalf("%s", strings.Join(problems, "\n"))
+					}
+				})
+			})
+		}
+	})
+	t.Log(seen)
+	seen.check(t)
+}
+
+// tally counts what the worlds were like: what no world has is not tested.
+type tally struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (c *tally) add(what string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n[what] += n
+}
+
+func (c *tally) String() string {
+	var parts []string
+	for _, what := range slices.Sorted(maps.Keys(c.n)) {
+		parts = append(parts, fmt.Sprintf("%s: %d", what, c.n[what]))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// check wants everything at least once in so many worlds.
+func (c *tally) check(t *testing.T) {
+	if t.Failed() || c.n["worlds"] < 1000 {
+		return
+	}
+	for _, what := range slices.Concat(happenings, between, []string{
+		"deleted", "archived", "kept", "held", "spared", "exit 0", "exit 1", "exit 4", "saved plans", "refused", "sheltered",
+	}) {
+		if c.n[what] < 5 {
+			t.Errorf("%s: %d times in %d worlds", what, c.n[what], c.n["worlds"])
+		}
+	}
+}
+
+// try runs a world, on a clock of its own, and returns what is wrong.
+func try(t *testing.T, w world, seen *tally) (problems []string) {
+	dir, err := os.MkdirTemp("", "regsweep-model-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { must(os.RemoveAll(dir)) }()
+	synctest.Test(t, func(*testing.T) {
+		defer func() {
+			if v := recover(); v != nil {
+				problems = append(problems, fmt.Sprintf("panic: %v", v))
+			}
+		}()
+		time.Sleep(time.Until(start))
+		// Events change the world, and the drawn one is needed to print it.
+		w.Repos, w.Sources = slices.Clone(w.Repos), slices.Clone(w.Sources)
+		r := &trial{account: newAccount(&w, dir), seen: seen}
+		r.run()
+		problems = r.problems
+	})
+	seen.add("worlds", 1)
+	return problems
+}
+
+// trial is one world while it runs.
+type trial struct {
+	*account
+	seen     *tally
+	problems []string
+	step     string
+
+	mu sync.Mutex
+	// others is what others changed during an apply, and shelters what must stay
+	// because of it.
+	others   []map[string]bool
+	shelters []shelter
+}
+
+func (r *trial) wrong(format string, args ...any) {
+	r.problems = append(r.problems, r.step+": "+fmt.Sprintf(format, args...))
+}
+
+func (r *trial) add(problems []string) {
+	for _, p := range problems {
+		r.wrong("%s", p)
+	}
+}
+
+// run makes the runs of a world: the first with what happens meanwhile, a second
+// that finishes what is left, and a plan that finds nothing more to do.
+func (r *trial) run() {
+	r.step = "first run"
+	var planned *forecast
+	if r.Saved {
+		planned = r.plan("plan.json")
+		if planned.unread() || len(r.problems) > 0 {
+			return
+		}
+		time.Sleep(time.Duration(r.Pause) * time.Millisecond)
+		for _, e := range r.Between {
+			r.seen.add(r.happen(e, planned.condemned(e.Repo)).what, 1)
+		}
+	}
+	r.apply(planned, true)
+	if len(r.problems) > 0 {
+		return
+	}
+	r.step = "second run"
+	r.apply(nil, false)
+	if len(r.problems) > 0 {
+		return
+	}
+	r.step = "third run"
+	last := r.plan("last.json")
+	for n, v := range last.repos {
+		left := r.refused(n, v)
+		for digest, verdict := range v {
+			if (verdict == "delete" || verdict == "archive") && !left[digest] {
+				r.wrong("there is still to %s %s", verdict, r.name(n, digest))
+			}
+		}
+	}
+}
+
+// condemned are the images of a repository that are to go.
+func (f *forecast) condemned(n int) (list []string) {
+	for _, digest := range slices.Sorted(maps.Keys(f.repos[n])) {
+		if v := f.repos[n][digest]; v == "delete" || v == "archive" {
+			list = append(list, digest)
+		}
+	}
+	return list
+}
+
+// plan makes a plan and compares it with the oracle's.
+func (r *trial) plan(name string) *forecast {
+	want, before := r.foresee(), r.state()
+	args := []string{"plan", "--out", r.dir + "/" + name}
+	if r.All {
+		args = append(args, "--all")
+	}
+	out := r.command(newWire(r.account, nil), args...)
+	r.add(r.difference(before, r.state()))
+	exit := done
+	switch {
+	case want.unread():
+		exit = failed
+	case want.held():
+		exit = held
+	}
+	if out.exit != exit {
+		r.wrong("plan: want exit code %d, got %s", exit, out)
+		return want
+	}
+	r.seen.add(fmt.Sprint("exit ", exit), 1)
+	if exit == failed {
+		return want
+	}
+	r.read(func(int) bool { return true })
+	r.seen.add("kept", want.count("keep"))
+	r.seen.add("held", want.count("held"))
+	d, err := r.readPlan(name)
+	if err != nil {
+		r.wrong("the plan cannot be read: %v", err)
+		return want
+	}
+	r.add(r.comparePlan(d, want))
+	return want
+}
+
+// apply applies a plan, or without one plans itself, and compares what is left
+// with what the oracle says. disturbed lets things happen meanwhile.
+func (r *trial) apply(planned *forecast, disturbed bool) {
+	args := []string{"apply", "--yes", "-o", "json"}
+	shown := planned
+	if planned == nil {
+		shown = r.foresee()
+	} else {
+		args = append(args, r.dir+"/plan.json")
+		r.seen.add("saved plans", 1)
+	}
+	now := r.confirm(shown)
+	r.others, r.shelters = make([]map[string]bool, len(r.Repos)), nil
+	happened := false
+	w := newWire(r.account, func(repo, n int) {
+		if !disturbed {
+			return
+		}
+		for _, d := range r.During {
+			if d.Repo == repo && d.Nth == n {
+				happened = true
+				r.disturb(d, now)
+			}
+		}
+	})
+	before := r.state()
+	want := r.after(before, now)
+	families := r.families(now)
+	r.read(func(n int) bool { return planned == nil || planned.repos[n].count("delete", "archive") > 0 })
+	out := r.command(w, args...)
+	after := r.state()
+	r.compareSent(w, now)
+	r.leave(families, before, after)
+	if happened {
+		r.compareDisturbed(before, after, now)
+	} else {
+		r.add(r.difference(want, after))
+	}
+	r.compareExit(out, shown, planned == nil, now)
+	for n := range before {
+		for digest := range before[n] {
+			switch v := now.repos[n][digest]; {
+			case after[n][digest] == "":
+				r.seen.add("deleted", 1)
+			case v == "delete" && happened:
+				r.seen.add("spared", 1)
+			case v == "delete":
+				r.seen.add("refused", 1)
+			case v == "archive":
+				r.seen.add("archived", 1)
+			}
+		}
+	}
+}
+
+// families are the images that go with each root, by repository.
+func (r *trial) families(now *forecast) (list []map[string][]oracle.Image) {
+	for n := range r.Repos {
+		w := r.worldOf(n, r.clock(), nil)
+		byRoot := map[string][]oracle.Image{}
+		for _, img := range w.Repository.Images {
+			if now.repos[n][img.Digest] != "delete" {
+				continue
+			}
+			for d := range oracle.Heads(w, img.Digest) {
+				if d != img.Digest && now.repos[n][d] == "delete" {
+					byRoot[d] = append(byRoot[d], img)
+				}
+			}
+		}
+		list = append(list, byRoot)
+	}
+	return list
+}
+
+// leave notes what is left of families whose roots are gone: the journal makes
+// the next run finish them.
+func (r *trial) leave(families []map[string][]oracle.Image, before, after state) {
+	for n, byRoot := range families {
+		for root, members := range byRoot {
+			if _, there := after[n][root]; there {
+				continue
+			}
+			for _, m := range members {
+				if _, there := after[n][m.Digest]; there {
+					r.leftovers[n][m.Digest] = oracle.Leftover{Root: root, Tags: m.Tags, Pushed: m.Pushed}
+				}
+			}
+		}
+	}
+}
+
+// disturb lets something happen while a deletion is under way.
+func (r *trial) disturb(d during, now *forecast) {
+	func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		before := r.state()[d.Repo]
+		h := r.happen(d.event, now.condemned(d.Repo))
+		after := r.state()[d.Repo]
+		if r.others[d.Repo] == nil {
+			r.others[d.Repo] = map[string]bool{}
+		}
+		for digest := range before {
+			if after[digest] != before[digest] {
+				r.others[d.Repo][digest] = true
+			}
+		}
+		r.shelters = append(r.shelters, h.shelters...)
+		r.seen.add(h.what, 1)
+	}()
+	time.Sleep(time.Duration(d.Takes) * time.Millisecond)
+}
+
+// compareSent checks every deletion that was sent: it was condemned by plan and
+// oracle, and nothing that regsweep must have seen by then speaks against it.
+func (r *trial) compareSent(w *wire, now *forecast) {
+	sent := map[string]bool{}
+	for _, d := range w.sent {
+		verdict := "delete"
+		if d.archive {
+			verdict = "archive"
+		}
+		for _, digest := range d.digests {
+			if got := now.repos[d.repo][digest]; got != verdict {
+				r.wrong("sent: %s %s, and the oracle says %q", verdict, r.name(d.repo, digest), got)
+			}
+			for _, s := range r.shelters {
+				if s.repo == d.repo && s.digest == digest && !d.at.Before(s.from) && !sent[fmt.Sprint(s.repo, s.cause)] {
+					r.wrong("sent: %s %s at %s, and since %s regsweep must know of: %s", verdict, r.name(d.repo, digest),
+						d.at.Format(time.TimeOnly), s.from.Format(time.TimeOnly), s.why)
+				}
+			}
+		}
+		for _, digest := range d.digests {
+			sent[fmt.Sprint(d.repo, digest)] = true
+		}
+	}
+}
+
+// compareDisturbed checks that nothing is gone or changed but what was to go and
+// what others changed.
+func (r *trial) compareDisturbed(before, after state, now *forecast) {
+	for n := range before {
+		for _, digest := range slices.Sorted(maps.Keys(before[n])) {
+			was, is := before[n][digest], after[n][digest]
+			switch v := now.repos[n][digest]; {
+			case is == was, r.others[n][digest], v == "delete" && is == "":
+			case v == "archive" && is == strings.Replace(was, "ACTIVE", "ARCHIVED", 1):
+			default:
+				r.wrong("%s is %q and was %q, and the oracle says %s", r.name(n, digest), is, was, v)
+			}
+		}
+		for _, s := range r.shelters {
+			if s.repo == n && after[n][s.digest] != "" && now.repos[n][s.digest] == "delete" {
+				r.seen.add("sheltered", 1)
+			}
+		}
+	}
+}
+
+// compareExit checks the exit code, and the report against what is gone.
+func (r *trial) compareExit(out outcome, shown *forecast, direct bool, now *forecast) {
+	exit := done
+	switch {
+	case direct && shown.unread():
+		exit = failed
+	case direct && shown.held(), shown.count("held") > 0, now.held():
+		exit = held
+	}
+	if out.exit != exit {
+		r.wrong("apply: want exit code %d, got %s", exit, out)
+		return
+	}
+	r.seen.add(fmt.Sprint("exit ", exit), 1)
+	if exit == failed {
+		return
+	}
+	if got, err := readReport(out); err != nil {
+		r.wrong("the report cannot be read: %v", err)
+	} else if got.Failed > 0 {
+		r.wrong("the report has failures: %s", out.stdout)
+	}
+}

@@ -1,0 +1,91 @@
+package model_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/regsweep/regsweep/internal/embedded"
+)
+
+// wire lies between a run and the account. It notes what is deleted, and lets
+// things happen when a deletion is sent.
+type wire struct {
+	account *account
+	direct  http.RoundTripper
+	// happen is called for the n-th deletion of a repository, from 0, before it
+	// reaches the account.
+	happen func(repo, n int)
+
+	mu   sync.Mutex
+	sent []deletion
+	nth  map[int]int
+}
+
+// deletion is a call that deletes or archives images.
+type deletion struct {
+	repo    int
+	digests []string
+	archive bool
+	at      time.Time
+}
+
+func newWire(a *account, happen func(repo, n int)) *wire {
+	if a.Flaky > 0 {
+		a.server.SetFaults(func(n int, _, _ string) embedded.Fault {
+			if n%a.Flaky == 0 {
+				return embedded.Fault{Kind: embedded.FaultInternal}
+			}
+			return embedded.Fault{}
+		})
+	}
+	return &wire{account: a, direct: a.server.Client().Transport, happen: happen, nth: map[int]int{}}
+}
+
+// RoundTrip answers a request without a network.
+func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if operation != "BatchDeleteImage" && operation != "UpdateImageStorageClass" {
+		return w.direct.RoundTrip(r)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var in struct {
+		RepositoryName string
+		ImageIDs       []struct{ ImageDigest, ImageTag string }
+		ImageID        struct{ ImageDigest, ImageTag string }
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	d := deletion{archive: operation != "BatchDeleteImage", at: time.Now()}
+	for n := range w.account.Repos {
+		if w.account.Repos[n].Name == in.RepositoryName {
+			d.repo = n
+		}
+	}
+	for _, id := range in.ImageIDs {
+		d.digests = append(d.digests, id.ImageDigest+id.ImageTag)
+	}
+	if d.archive {
+		d.digests = []string{in.ImageID.ImageDigest + in.ImageID.ImageTag}
+	}
+	// Nobody waits for a lock while time passes.
+	w.mu.Lock()
+	w.sent = append(w.sent, d)
+	n := w.nth[d.repo]
+	w.nth[d.repo]++
+	w.mu.Unlock()
+	if w.happen != nil {
+		w.happen(d.repo, n)
+	}
+	return w.direct.RoundTrip(r)
+}
