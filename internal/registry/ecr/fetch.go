@@ -85,8 +85,9 @@ func (r *reading) fetchBatch(ctx context.Context, contents *image.Contents, batc
 	entries := make([]manifests.Entry, 0, len(out.Images))
 	problems := make(map[int]string)
 	gone := false
+	var content []byte // one for all of them: nothing of it remains
 	for _, got := range out.Images {
-		content := []byte(aws.ToString(got.ImageManifest))
+		content = append(content[:0], aws.ToString(got.ImageManifest)...)
 		digest := image.DigestOf(content)
 		i, asked := positions[digest]
 		if !asked {
@@ -121,9 +122,7 @@ func (r *reading) fetchBatch(ctx context.Context, contents *image.Contents, batc
 	r.env.Manifests.Put(entries)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, e := range entries {
-		r.fresh[e.Digest] = e
-	}
+	r.fetched = append(r.fetched, entries)
 	r.stale = r.stale || gone
 	for _, i := range batch {
 		problem, known := problems[i]

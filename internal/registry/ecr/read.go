@@ -3,6 +3,7 @@ package ecr
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,6 @@ func (r *Reader) Read(ctx context.Context, repository image.Repository, allManif
 	read := &reading{
 		Reader: r, repository: repository, allManifests: allManifests,
 		origin: manifests.OriginOf(r.id.Host, repository.Name),
-		fresh:  map[image.Digest]manifests.Entry{},
 	}
 	contents, err := read.once(ctx)
 	if err == nil && read.stale {
@@ -50,9 +50,9 @@ type reading struct {
 	mu sync.Mutex
 	// stale says that an image that was listed was gone when it was read.
 	stale bool
-	// fresh are the manifests that this Read fetched. The cache may have failed
-	// to remember them, and a second listing shows our reading them as pulls.
-	fresh map[image.Digest]manifests.Entry
+	// fetched are the manifests that this Read fetched, by call. The cache may have
+	// failed to remember them, and a second listing shows our reading them as pulls.
+	fetched [][]manifests.Entry
 }
 
 // once lists the images and then reads the manifests that are needed; never the
@@ -82,6 +82,10 @@ func (r *reading) once(ctx context.Context) (*image.Contents, error) {
 // of the images whose manifests must be fetched.
 func (r *reading) recall(contents *image.Contents) (missing []int) {
 	r.env.Manifests.Refresh()
+	fresh := map[image.Digest]manifests.Entry{}
+	for _, e := range slices.Concat(r.fetched...) {
+		fresh[e.Digest] = e
+	}
 	for i := range contents.Images {
 		img := &contents.Images[i]
 		lists := mayList(img.MediaType())
@@ -89,7 +93,7 @@ func (r *reading) recall(contents *image.Contents) (missing []int) {
 		if !needed && !img.PulledAt.Known() {
 			continue
 		}
-		known, ok := r.fresh[img.Digest]
+		known, ok := fresh[img.Digest]
 		if !ok {
 			known, ok = r.env.Manifests.Get(img.Digest)
 		}
