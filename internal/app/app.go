@@ -53,7 +53,7 @@ type App struct {
 	// Repositories narrows the run to matching names.
 	Repositories policy.Repositories
 	// Shard narrows the run to its part of the repositories.
-	Shard Shard
+	Shard plan.Shard
 	// All lists kept images in plans too.
 	All bool
 	// ExactSizes reads every manifest, so that shared layers are counted.
@@ -189,7 +189,7 @@ func (a *App) Plan(ctx context.Context) (*Outcome, error) {
 			return nil, ctx.Err()
 		}
 	}
-	out := &Outcome{Plan: &plan.Plan{Tool: a.Version, CreatedAt: a.Now().UTC().Truncate(time.Second), Config: a.ConfigHash}}
+	out := &Outcome{Plan: &plan.Plan{Tool: a.Version, CreatedAt: a.Now().UTC().Truncate(time.Second), Config: a.ConfigHash, Shard: a.Shard}}
 	out.Plan.Warnings = warnings
 	group.Go(func() error { return a.judgeAll(ctx, wait, out) })
 	if err := group.Wait(); err != nil {

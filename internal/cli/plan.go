@@ -27,7 +27,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 something is hel
 by a safety limit or a gap; 10 with --detailed-exitcode, the plan deletes something.
 
 Large accounts are planned in parts, with --shard 1/4 to --shard 4/4 on four
-machines; --merge joins the saved plans of the parts into that of the whole:
+machines; --merge joins the saved plans of all parts into that of the whole:
 
   regsweep plan --merge 1.json 2.json 3.json 4.json --out plan.json`,
 		Args: cobra.ArbitraryArgs,
@@ -40,6 +40,11 @@ machines; --merge joins the saved plans of the parts into that of the whole:
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if merge == (len(args) == 0) {
 			return usageError("plan takes saved plans with --merge, and no arguments without (see %s --help)", cmd.CommandPath())
+		}
+		if merge {
+			if err := f.alone(exact); err != nil {
+				return err
+			}
 		}
 		r, err := f.start(cmd.Context(), w)
 		if err != nil {
@@ -77,6 +82,23 @@ machines; --merge joins the saved plans of the parts into that of the whole:
 	f.addJournal(cmd)
 	f.addOutput(cmd, "table", "json", "markdown")
 	return cmd
+}
+
+// alone refuses flags that say what a plan is about: plans that are joined were
+// made with theirs.
+func (f *flags) alone(exact bool) error {
+	for _, given := range []struct {
+		flag string
+		set  bool
+	}{
+		{"--repository", len(f.repositories) > 0}, {"--shard", f.shard != ""}, {"--registry", f.registry != ""}, {"--now", f.now != ""},
+		{"--ignore-gap", len(f.ignoreGaps) > 0}, {"--exact-sizes", exact},
+	} {
+		if given.set {
+			return usageError("--merge joins saved plans as they are: %s goes with the runs that make them", given.flag)
+		}
+	}
+	return nil
 }
 
 // planOrMerge makes a plan, or joins the saved ones.

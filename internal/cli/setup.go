@@ -85,9 +85,9 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 	for _, err := range errs { // one is enough to stop
 		return nil, usageError("--repository: %w", err)
 	}
-	shard := app.Shard{}
+	shard := plan.Shard{}
 	if f.shard != "" {
-		if shard, err = app.ParseShard(f.shard); err != nil {
+		if shard, err = plan.ParseShard(f.shard); err != nil {
 			return nil, usageError("--shard: %w", err)
 		}
 	}

@@ -14,13 +14,14 @@ type MergeError struct{ Detail string }
 func (e *MergeError) Error() string { return e.Detail }
 
 // Merge joins the plans of the shards of one run into the plan that the run
-// would have made without shards. The plans must be of the same version,
-// configuration and registries, and no repository may be in two of them. A
+// would have made without shards. It takes all of them, each once, of the same
+// version, configuration and registries, in any order; anything else is a
+// *MergeError. No repository may be in two of them. A
 // source that is a gap in one of them is a gap of the whole.
 func Merge(plans []*Plan, limits policy.Limits, price Price) (*Plan, error) {
 	first := plans[0]
 	merged := &Plan{Tool: first.Tool, Config: first.Config, CreatedAt: first.CreatedAt, Sources: slices.Clone(first.Sources)}
-	registries := map[string]int{}
+	registries, in := map[string]int{}, map[string]int{} // positions, and in how many plans each is
 	for n, p := range plans {
 		for _, c := range []struct{ what, a, b string }{
 			{"formats", p.Schema, Schema}, {"versions of regsweep", p.Tool, first.Tool}, {"configurations", p.Config, first.Config},
@@ -43,6 +44,7 @@ func Merge(plans []*Plan, limits policy.Limits, price Price) (*Plan, error) {
 				registries[reg.Name] = at
 				merged.Registries = append(merged.Registries, Registry{Name: reg.Name, Host: reg.Host})
 			}
+			in[reg.Name]++
 			into := &merged.Registries[at]
 			if into.Host != reg.Host {
 				return nil, &MergeError{fmt.Sprintf("plan %d cannot be joined: registry %s is %s in it and %s in another", n+1, reg.Name, reg.Host, into.Host)}
@@ -50,7 +52,13 @@ func Merge(plans []*Plan, limits policy.Limits, price Price) (*Plan, error) {
 			into.Repositories = append(into.Repositories, reg.Repositories...)
 		}
 	}
+	if err := checkShards(plans); err != nil {
+		return nil, err
+	}
 	for _, reg := range merged.Registries {
+		if in[reg.Name] != len(plans) {
+			return nil, &MergeError{fmt.Sprintf("the plans cannot be joined: only some of them are about the registry %s", reg.Name)}
+		}
 		if err := reg.checkOnce(); err != nil {
 			return nil, err
 		}

@@ -21,7 +21,10 @@ type Plan struct {
 	Tool      string
 	CreatedAt time.Time
 	// Config is the hash of the configuration that it was made with.
-	Config     string
+	Config string
+	// Shard is the part of the repositories that it is about; the zero value is
+	// all of them.
+	Shard      Shard
 	Sources    []Source
 	Registries []Registry
 	Totals     Totals

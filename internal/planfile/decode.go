@@ -40,6 +40,13 @@ func Read(r io.Reader, store *Store) (*plan.Plan, error) {
 			return err
 		case "config":
 			return d.Decode(&p.Config)
+		case "shard":
+			var shard string
+			err := d.Decode(&shard)
+			if err == nil {
+				p.Shard, err = plan.ParseShard(shard)
+			}
+			return err
 		case "sources":
 			return d.Decode(&p.Sources)
 		case "totals":

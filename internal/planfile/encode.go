@@ -35,6 +35,9 @@ func write(w io.Writer, p *plan.Plan) (id string, err error) {
 	e := encoder{b: b}
 	e.text("{\n \"schema\": ").json(p.Schema).text(",\n \"tool\": ").json(p.Tool)
 	e.text(",\n \"createdAt\": ").json(p.CreatedAt).text(",\n \"config\": ").json(p.Config)
+	if shard := p.Shard.String(); shard != "" {
+		e.text(",\n \"shard\": ").json(shard)
+	}
 	e.text(",\n \"sources\": [")
 	for i, s := range p.Sources {
 		e.comma(i, "\n  ").json(s)

@@ -54,7 +54,7 @@ func TestAppendImageIsWhatJSONWrites(t *testing.T) {
 func example(t testing.TB, store *planfile.Store, repositories, images int) *plan.Plan {
 	t.Helper()
 	p := &plan.Plan{
-		Schema: plan.Schema, Tool: "test", CreatedAt: time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC), Config: "sha256:00",
+		Schema: plan.Schema, Tool: "test", CreatedAt: time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC), Config: "sha256:00", Shard: plan.Shard{Part: 2, Of: 3},
 		Sources:    []plan.Source{{Name: "ecs", Uses: 3, Status: "ok"}},
 		Registries: []plan.Registry{{Name: "prod", Host: "111122223333.dkr.ecr.eu-west-1.amazonaws.com"}},
 		Warnings:   []string{"a <warning> & \"more\""},
