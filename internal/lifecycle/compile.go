@@ -90,6 +90,8 @@ type compiler struct {
 	// shields are the patterns of the first rules, and out is what follows.
 	shields []shield
 	out     []nativeRule
+	// marked are the patterns of the tags that regsweep writes.
+	marked []string
 	// acts is what the rules in out do with images, or Keep.
 	acts  Action
 	notes []Note
@@ -173,6 +175,7 @@ func (c *compiler) marks() {
 	if c.spec.Tag.Name != "" {
 		names = append(names, c.spec.Tag.Name)
 	}
+	c.marked = append(slices.Clone(names), policy.CondemnedPrefix+"*", policy.KeptPrefix+"*")
 	for _, name := range names {
 		c.addShield(name, "in use, as regsweep tag says")
 	}

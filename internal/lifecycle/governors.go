@@ -138,6 +138,11 @@ func (c *compiler) countsAlone(k int, want requirement) string {
 			return fmt.Sprintf("a policy would count what %s (%s) governs too", c.rules[i].path(), c.rules[i].Name)
 		}
 	}
+	for _, mark := range c.marked {
+		if want.status == Tagged && overlaps(mark, want.pattern) {
+			return fmt.Sprintf("a policy would count what has no tags but those of regsweep (%s), which the rule does not select", mark)
+		}
+	}
 	if c.rules[k].selects(want) != all {
 		return "a policy would count images with other tags too, which the rule does not select (anyTag: true would)"
 	}
