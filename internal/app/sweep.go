@@ -182,10 +182,15 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 		}
 		err = s.writer.Archive(context.WithoutCancel(ctx), g.Repository.Name, g.Images[i].Digest)
 		outcome := outcomeOf(g.Images[i].Digest, err)
+		var missing *registry.ImageGoneError
 		switch {
 		case err == nil:
 			s.report.Archived++
 			s.progress.removed(1)
+		case errors.As(err, &missing):
+			// Somebody deleted it since the repository was read; it is counted with
+			// what changed.
+			err = nil
 		case fatal(ctx, err):
 			outcome.Outcome = journal.Unknown
 			err = fmt.Errorf("repository %s: %w", g.Repository.Name, err)

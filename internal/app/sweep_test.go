@@ -164,6 +164,14 @@ func TestSweepEndsWithTheCredentials(t *testing.T) {
 	}
 }
 
+func TestSweepArchivesWhatIsGone(t *testing.T) {
+	w := &recorder{batch: 100, images: map[image.Digest]error{D("b"): &registry.ImageGoneError{Repository: "r", Digest: D("b")}}}
+	report, err := sweepAll(t, New("r").Add("a").Add("b"), w, policy.Archive)
+	if err != nil || report.Archived != 1 || len(report.Failures) != 0 {
+		t.Errorf("archived %d, failures %v, error %v", report.Archived, report.Failures, err)
+	}
+}
+
 func TestSweepArchives(t *testing.T) {
 	w := &recorder{batch: 100, images: map[image.Digest]error{D("b"): errors.New("LimitExceeded")}}
 	report, err := sweepAll(t, New("r").Add("a").Add("b"), w, policy.Archive)
