@@ -110,7 +110,10 @@ func (r *run) planned(ctx context.Context, args []string) (p *plan.Plan, held bo
 		}
 		p, held = outcome.Plan, outcome.Held()
 	}
-	opts := render.Options{Color: r.world.colors(r.world.StderrTerminal), Currency: r.Price.Currency, Now: image.At(r.Judge())}
+	if r.keepless, err = render.CountKeepless(p, r.Policy.Keepless()); err != nil {
+		return nil, false, err
+	}
+	opts := render.Options{Color: r.world.colors(r.world.StderrTerminal), Keepless: r.keepless, Currency: r.Price.Currency, Now: image.At(r.Judge())}
 	return p, held || p.Totals.HeldBack() > 0, render.Plan(r.world.Stderr, p, opts)
 }
 
@@ -136,7 +139,7 @@ func (r *run) readPlan(ctx context.Context, path string) (*plan.Plan, error) {
 
 // ask asks whether to go on.
 func (r *run) ask(ctx context.Context, p *plan.Plan) (bool, error) {
-	fmt.Fprintf(r.world.Stderr, "%s? Only \"yes\" is taken: ", render.Question(p.Totals))
+	fmt.Fprintf(r.world.Stderr, "%s? Only \"yes\" is taken: ", render.Question(p.Totals)+render.KeeplessClause(r.keepless))
 	type line struct {
 		text string
 		err  error

@@ -132,8 +132,12 @@ func (r *run) plan(ctx context.Context) (*app.Outcome, error) {
 
 // show writes a plan in the format that was asked for.
 func (r *run) show(w io.Writer, color bool, p *plan.Plan) error {
+	keepless, err := render.CountKeepless(p, r.Policy.Keepless())
+	if err != nil {
+		return err
+	}
 	opts := render.Options{
-		All: r.All, Color: r.world.colors(color), Currency: r.Price.Currency, Now: image.At(r.Judge()),
+		All: r.All, Keepless: keepless, Color: r.world.colors(color), Currency: r.Price.Currency, Now: image.At(r.Judge()),
 	}
 	switch r.flags.output {
 	case "json":

@@ -18,6 +18,7 @@ import (
 	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
+	"github.com/regsweep/regsweep/internal/render"
 	"github.com/regsweep/regsweep/internal/usage"
 )
 
@@ -31,6 +32,9 @@ type run struct {
 	flags  *flags
 	config *config.Config
 	env    config.RegistryEnv
+	// keepless are the rules without a keep that the plan of an apply takes
+	// images by.
+	keepless []render.Keepless
 }
 
 // close ends the use of the cache and of the plan. What is remembered of

@@ -59,6 +59,24 @@ func (p *Policy) Limits() Limits { return p.limits }
 // no grace period.
 func (p *Policy) Grace() time.Duration { return p.grace }
 
+// RuleRef names a rule.
+type RuleRef struct {
+	Name string
+	// Path is its place in the configuration, such as "rules[1]".
+	Path string
+}
+
+// Keepless returns the rules that keep nothing, so that whatever they govern
+// goes. That is legal, and seldom meant.
+func (p *Policy) Keepless() (rules []RuleRef) {
+	for i := range p.rules {
+		if len(p.rules[i].keeps) == 0 {
+			rules = append(rules, RuleRef{p.rules[i].Name, p.rules[i].path})
+		}
+	}
+	return rules
+}
+
 // NeedsRepositoryTags reports whether any rule reads resource tags.
 func (p *Policy) NeedsRepositoryTags() bool {
 	return slices.ContainsFunc(p.rules, func(r rule) bool { return len(r.RepositoryTags) > 0 || r.readsTags })

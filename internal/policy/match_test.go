@@ -141,4 +141,7 @@ func TestUnmatched(t *testing.T) {
 	if diff := cmp.Diff(want, p.Unmatched([]string{"apps/web", "apps/legacy", "base/go"})); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff([]RuleRef{{"rule 1", "rules[0]"}, {"rule 2", "rules[1]"}}, p.Keepless()); diff != "" {
+		t.Errorf("rules without a keep (-want +got):\n%s", diff)
+	}
 }

@@ -62,6 +62,9 @@ func Markdown(w io.Writer, doc *plan.Plan, opts Options) error {
 			fmt.Fprintf(&b, "- %s\n", cell(warning))
 		}
 	}
+	for _, text := range keeplessLines(opts.Keepless) {
+		fmt.Fprintf(&b, "\n**%s**\n", cell(text))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

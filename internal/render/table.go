@@ -26,6 +26,9 @@ type Options struct {
 	Currency string
 	// Now is the time that ages are counted from.
 	Now image.Time
+	// Keepless are the rules without a keep that the plan takes images by. They
+	// stand at its end, where nobody overlooks them.
+	Keepless []Keepless
 }
 
 // shownRoots is how many roots of a group a table shows without All: the newest,
@@ -307,6 +310,9 @@ func (p *page) totals(doc *plan.Plan) {
 	p.line("%s", p.style(Summary(doc, p.opts.Currency), bold))
 	if t.BytesFreed < t.BytesFreedAtMost {
 		p.line("%s", p.style("≤ counts layers that images share once for each image; --exact-sizes reads every manifest for the true figure.", faint))
+	}
+	for _, text := range keeplessLines(p.opts.Keepless) {
+		p.line("%s", p.style(text, red.Bold(true)))
 	}
 }
 
