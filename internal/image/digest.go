@@ -81,7 +81,10 @@ func (d Digest) String() string {
 	if d.IsZero() {
 		return ""
 	}
-	return digestPrefix + d.Hex()
+	var text [digestSize]byte
+	copy(text[:], digestPrefix)
+	hex.Encode(text[len(digestPrefix):], d[:])
+	return string(text[:])
 }
 
 // Compare orders digests by their bytes, which is also the order of their

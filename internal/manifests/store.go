@@ -126,7 +126,8 @@ func (s *Store) Put(entries []Entry) {
 	if s == nil || len(entries) == 0 {
 		return
 	}
-	var records []byte
+	const usual = 384 // bytes of the record of an index of a few images
+	records := make([]byte, 0, usual*len(entries))
 	for i := range entries {
 		start := len(records)
 		records = appendRecord(records, &entries[i])

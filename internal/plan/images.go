@@ -32,6 +32,9 @@ func (l List) Each(visit func(*Image) error) error {
 	return nil
 }
 
+// Len returns how many they are.
+func (l List) Len() int { return len(l) }
+
 // Visitable is Images of whatever can call a visitor with them.
 type Visitable func(visit func(*Image) error) error
 
@@ -73,6 +76,18 @@ func (r *Repository) Images() (list []Image, err error) {
 		return nil
 	})
 	return list, err
+}
+
+// Listed returns how many images Each visits.
+func (r *Repository) Listed() (n int, err error) {
+	if counted, ok := r.images.(interface{ Len() int }); ok {
+		return counted.Len(), nil
+	}
+	err = r.Each(func(*Image) error {
+		n++
+		return nil
+	})
+	return n, err
 }
 
 // Unchanged returns the images as they were stored, where nothing was changed

@@ -70,6 +70,7 @@ func (s *Store) Put(images plan.Images) (plan.Images, error) {
 	b := (*buffer)[:0]
 	to := stored{store: s}
 	err := images.Each(func(img *plan.Image) error {
+		to.count++
 		b = appendElement(b, img, len(b) == 0 && len(to.segments) == 0)
 		if len(b) < segmentSize {
 			return nil
@@ -160,7 +161,11 @@ func (s *Store) write(b []byte) error {
 type stored struct {
 	store    *Store
 	segments []segment
+	count    int
 }
+
+// Len returns how many images they are.
+func (i stored) Len() int { return i.count }
 
 // segment is a part of a store.
 type segment struct{ at, size int64 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -100,12 +101,18 @@ func Plan(w io.Writer, doc *plan.Plan, opts Options) error {
 	p := &page{opts: opts}
 	p.sources(doc)
 	for i := range doc.Registries {
-		if err := p.registry(&doc.Registries[i]); err != nil {
+		if err := p.registry(w, &doc.Registries[i]); err != nil {
 			return err
 		}
 	}
 	p.totals(doc)
+	return p.flush(w)
+}
+
+// flush writes the text so far; that of one repository can be long.
+func (p *page) flush(w io.Writer) error {
 	_, err := io.WriteString(w, p.b.String())
+	p.b.Reset()
 	return err
 }
 
@@ -126,7 +133,7 @@ func (p *page) sources(doc *plan.Plan) {
 	p.table("  ", nil, rows, 1)
 }
 
-func (p *page) registry(reg *plan.Registry) error {
+func (p *page) registry(w io.Writer, reg *plan.Registry) error {
 	p.line("")
 	p.line("%s  %s", p.style(reg.Name, bold), p.style(reg.Host, faint))
 	var rows [][]string
@@ -158,11 +165,12 @@ func (p *page) registry(reg *plan.Registry) error {
 		if shown++; !p.opts.All && shown > shownRepositories {
 			continue
 		}
-		images, err := r.Images()
-		if err != nil {
+		if err := p.images(r); err != nil {
 			return fmt.Errorf("repository %s: %w", r.Name, err)
 		}
-		p.images(r.Name, images)
+		if err := p.flush(w); err != nil {
+			return err
+		}
 	}
 	if rest := shown - shownRepositories; rest > 0 && !p.opts.All {
 		p.line("")
@@ -175,21 +183,31 @@ func (p *page) registry(reg *plan.Registry) error {
 type group struct {
 	verdict policy.Verdict
 	why     string
-	roots   []*plan.Image
+	// roots are all of them, and shown those that are shown, newest first.
+	roots []image.Digest
+	shown []plan.Image
 	// since is when the first of them was condemned, and several says that they
 	// were not all condemned in one minute.
 	since   image.Time
 	several bool
 }
 
-// add adds a root to a group.
-func (g *group) add(img *plan.Image) {
+// add adds a root to a group, and shows it if it is among the newest most.
+func (g *group) add(img *plan.Image, most int) {
 	text := why(img)
 	g.several = g.several || len(g.roots) > 0 && text != g.why
 	if len(g.roots) == 0 || img.CondemnedAt < g.since {
 		g.why, g.since = text, img.CondemnedAt
 	}
-	g.roots = append(g.roots, img)
+	g.roots = append(g.roots, img.Digest)
+	if g.shown = append(g.shown, *img); len(g.shown) > most {
+		slices.SortFunc(g.shown, newestFirst)
+		g.shown = g.shown[:most]
+	}
+}
+
+func newestFirst(a, b plan.Image) int {
+	return cmp.Or(cmp.Compare(b.PushedAt, a.PushedAt), a.Digest.Compare(b.Digest))
 }
 
 // reasons returns what its roots have in common.
@@ -202,15 +220,18 @@ func (g *group) reasons() string {
 
 // images lists roots, newest first, under what they have in common; what lives
 // with a root is only counted.
-func (p *page) images(repository string, images []plan.Image) {
+func (p *page) images(r *plan.Repository) error {
+	most := shownRoots
+	if p.opts.All {
+		most = math.MaxInt
+	}
 	members := map[image.Digest]int{}
 	index := map[string]int{}
 	var groups []group
-	for i := range images {
-		img := &images[i]
+	err := r.Each(func(img *plan.Image) error {
 		if img.Root != img.Digest {
 			members[img.Root]++
-			continue
+			return nil
 		}
 		key := likeness(img)
 		at, ok := index[key]
@@ -219,42 +240,39 @@ func (p *page) images(repository string, images []plan.Image) {
 			index[key] = at
 			groups = append(groups, group{verdict: img.Verdict})
 		}
-		groups[at].add(img)
-	}
-	if len(groups) == 0 {
-		return
+		groups[at].add(img, most)
+		return nil
+	})
+	if err != nil || len(groups) == 0 {
+		return err
 	}
 	slices.SortFunc(groups, func(a, b group) int { return cmp.Or(cmp.Compare(a.verdict, b.verdict), cmp.Compare(a.why, b.why)) })
 	p.line("")
-	p.line("  %s", p.style(repository, bold))
+	p.line("  %s", p.style(r.Name, bold))
 	for _, g := range groups {
 		with := 0
-		for _, img := range g.roots {
-			with += members[img.Digest]
+		for _, root := range g.roots {
+			with += members[root]
 		}
 		what := Count(len(g.roots), "root")
 		if with > 0 {
 			what += fmt.Sprintf(" with %s", Count(with, "member"))
 		}
 		p.line("    %s %s  %s", p.style(g.verdict.String(), verdictStyles[g.verdict]), what, p.style(g.reasons(), faint))
-		p.roots(g.roots, members)
+		p.roots(&g, members)
 	}
+	return nil
 }
 
-func (p *page) roots(roots []*plan.Image, members map[image.Digest]int) {
-	slices.SortFunc(roots, func(a, b *plan.Image) int {
-		return cmp.Or(cmp.Compare(b.PushedAt, a.PushedAt), a.Digest.Compare(b.Digest))
-	})
-	shown := roots
-	if !p.opts.All && len(shown) > shownRoots {
-		shown = shown[:shownRoots]
-	}
+func (p *page) roots(g *group, members map[image.Digest]int) {
+	slices.SortFunc(g.shown, newestFirst)
 	var rows [][]string
-	for _, img := range shown {
+	for i := range g.shown {
+		img := &g.shown[i]
 		rows = append(rows, []string{name(img) + with(members[img.Digest]), img.Digest.String()[:19], p.age(img.PushedAt), Bytes(img.Size)})
 	}
 	p.table("      ", nil, rows, 2, 3)
-	if rest := len(roots) - len(shown); rest > 0 {
+	if rest := len(g.roots) - len(g.shown); rest > 0 {
 		p.line("      %s", p.style(fmt.Sprintf("… and %s older (--all lists all)", Number(rest)), faint))
 	}
 }
