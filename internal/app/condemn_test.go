@@ -262,3 +262,18 @@ func TestMarksOfAnEndedRun(t *testing.T) {
 		t.Errorf("calls %v, report %+v, error %v", c.log, report, err)
 	}
 }
+
+// TestMarksHaveTheTimeOfTheClock: a run that judges as of the past makes no mark
+// of the past, and none says that it is older than it is.
+func TestMarksHaveTheTimeOfTheClock(t *testing.T) {
+	repo := New("r").Add("a", Age(50*Day))
+	a := graced(t, repo, func() time.Time { return Now.Time().Add(time.Millisecond) })
+	a.Judge = func() time.Time { return Now.Time().Add(-10 * Day) }
+	c := &clerk{recorder: recorder{batch: 10}, repo: repo}
+	if _, err := c.apply(t, t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"tag a " + mark(policy.CondemnedPrefix, -time.Second)}, c.log); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}

@@ -34,10 +34,11 @@ ago.
 Every call is written to the journal before and after it is made (--journal): what
 goes, why, and its manifest. A run that was interrupted is finished by applying the
 same plan again, or by any later apply that reads the same journal. See also
-regsweep history and regsweep restore.
+regsweep history and regsweep restore. Ctrl-C ends a run when the calls in flight
+are answered, with a report of what was done; a second Ctrl-C ends it at once.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, or a plan that does
-not belong to it; 3 some deletions failed; 4 something is held by a safety limit
+not belong to it; 3 some deletions or marks failed; 4 something is held by a safety limit
 or a gap (what is not held was done; over maxDeletes nothing is).`,
 		Args: cobra.MaximumNArgs(1),
 	}
@@ -170,7 +171,9 @@ func (r *run) ask(ctx context.Context, p *plan.Plan) (bool, error) {
 // apply applies the plan and reports, also of what was done before an error.
 func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) error {
 	stop := r.progress()
+	off := r.world.patience(ctx)
 	report, err := r.Apply(ctx, p, r.writer)
+	off()
 	stop()
 	if showErr := r.report(report); err == nil {
 		err = showErr
