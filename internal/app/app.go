@@ -50,6 +50,13 @@ type App struct {
 	// Recheck is how old what is known of the usage may get while a plan is
 	// applied.
 	Recheck time.Duration
+	// Fresh reports whether what was known of the usage at a time still is all
+	// that is known, so that it need not be read again before Recheck; it may be
+	// nil.
+	Fresh func(at time.Time) bool
+	// Guard is asked before each call that changes something. An error ends the
+	// run, and the call is not made. It may be nil.
+	Guard func() error
 	// Repositories narrows the run to matching names.
 	Repositories policy.Repositories
 	// Shard narrows the run to its part of the repositories.

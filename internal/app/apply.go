@@ -115,7 +115,7 @@ func (w *watch) current(ctx context.Context) (*known, error) {
 		return nil, ctx.Err()
 	}
 	defer func() { <-w.turn }()
-	if w.k != nil && w.app.Now().Sub(w.at) < w.app.Recheck {
+	if w.k != nil && w.app.Now().Sub(w.at) < w.app.Recheck && (w.app.Fresh == nil || w.app.Fresh(w.at)) {
 		return w.k, nil
 	}
 	at := w.app.Now()
@@ -263,7 +263,7 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	if err := judged.Confirm(planned, a.Policy.Limits()); err != nil {
 		return fmt.Errorf("repository %s: %w", repo.Name, err)
 	}
-	l := &ledger{run: w.run, registry: r.Registry, judged: judged, writer: writer}
+	l := &ledger{run: w.run, registry: r.Registry, judged: judged, writer: writer, guard: a.guard}
 	l.families()
 	defer w.run.Finished(r.Registry, repo.Name)
 	s := sweep{writer: writer, ledger: l, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}

@@ -62,8 +62,18 @@ type ledger struct {
 	registry string
 	judged   *plan.Judged
 	writer   registry.Writer
+	// guard is asked before each call that changes something.
+	guard func() error
 	// members has, by root, what goes with it.
 	members map[int32][]int32
+}
+
+// allowed asks whether the next call may be made.
+func (l *ledger) allowed() error {
+	if l.guard == nil {
+		return nil
+	}
+	return l.guard()
 }
 
 // families notes what is to go with which root, as it was judged in the
@@ -199,8 +209,11 @@ func (t tagged) note(ctx context.Context, action journal.Action, digest image.Di
 	if err != nil {
 		return err
 	}
-	err = do()
-	outcome := outcomeOf(digest, err)
+	outcome := journal.Outcome{Digest: digest, Outcome: journal.Left, Detail: spared}
+	if err = l.allowed(); err == nil {
+		err = do()
+		outcome = outcomeOf(digest, err)
+	}
 	// A journal that cannot be written ends the run, whatever else there is.
 	if writeErr := l.run.After(ctx, batch, []journal.Outcome{outcome}); writeErr != nil {
 		return writeErr

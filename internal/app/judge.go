@@ -145,7 +145,28 @@ func (a *App) judgeOne(ctx context.Context, reader registry.Reader, repo image.R
 func fatal(ctx context.Context, err error) bool {
 	var credentials *awsapi.CredentialsError
 	var unwritten *journal.WriteError
-	return ctx.Err() != nil || errors.As(err, &credentials) || errors.As(err, &unwritten)
+	var guarded *GuardError
+	return ctx.Err() != nil || errors.As(err, &credentials) || errors.As(err, &unwritten) || errors.As(err, &guarded)
+}
+
+// GuardError says that a run may change nothing any more.
+type GuardError struct{ Err error }
+
+// Error tells why.
+func (e *GuardError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the guard said.
+func (e *GuardError) Unwrap() error { return e.Err }
+
+// guard asks whether the next call that changes something may be made.
+func (a *App) guard() error {
+	if a.Guard == nil {
+		return nil
+	}
+	if err := a.Guard(); err != nil {
+		return &GuardError{err}
+	}
+	return nil
 }
 
 // collect puts the judgements into the plan.

@@ -87,7 +87,10 @@ func (s *sweep) next(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return s.recheck(ctx)
+	if err := s.recheck(ctx); err != nil {
+		return err
+	}
+	return s.ledger.allowed()
 }
 
 // delete writes down one batch, deletes what of it is still condemned then, and

@@ -33,9 +33,9 @@ var order = [][]string{
 	{"internal/usage"},
 	{"internal/registry", "internal/journal"},
 	// Where files and objects are kept, and what may be called, by the libraries below.
-	{"internal/objects", "internal/permissions"},
+	{"internal/lease", "internal/notify", "internal/objects", "internal/permissions"},
 	// Libraries: each could be a module of its own.
-	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/layers", "internal/manifests", "internal/oracle", "internal/planfile"},
+	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/kubeclient", "internal/layers", "internal/manifests", "internal/oracle", "internal/planfile"},
 	// The pure middle.
 	{"internal/tagging"},
 	{"internal/plan"},
