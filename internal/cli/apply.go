@@ -38,8 +38,8 @@ regsweep history and regsweep restore. Ctrl-C ends a run when the calls in fligh
 are answered, with a report of what was done; a second Ctrl-C ends it at once.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration, or a plan that does
-not belong to it; 3 some deletions or marks failed; 4 something is held by a safety limit
-or a gap (what is not held was done; over maxDeletes nothing is).`,
+not belong to it; 3 some deletions or marks failed; 4 something is held by a safety
+limit or a gap (what is not held was done; over maxDeletes nothing is).`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask; required without a terminal")
