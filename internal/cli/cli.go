@@ -9,9 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +33,8 @@ type World struct {
 	StdinTerminal, StdoutTerminal, StderrTerminal bool
 	// Kinds are the kinds of sources and registries that configurations name.
 	Kinds config.Kinds
-	// Signals makes the commands end in good order on SIGINT and SIGTERM.
+	// Signals makes the commands end in good order on SIGINT and SIGTERM, and
+	// when nobody reads stdout any more.
 	Signals bool
 	// AWS is how AWS is reached, but for the clock and the version. The zero
 	// value is the SDK's default chain; tests call an account in this process.
@@ -83,10 +82,14 @@ func usageError(format string, args ...any) error {
 // Main runs the command line and returns the exit code.
 func Main(w World) int {
 	ctx := context.Background()
+	var out *pipe
 	if w.Signals {
 		var stop context.CancelFunc
-		ctx, stop = signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		ctx, stop = signals(ctx)
 		defer stop()
+		ctx, out = piped(ctx, w.Stdout)
+		defer out.end()
+		w.Stdout = out
 	}
 	root := newRoot(&w)
 	root.SetArgs(w.Args)
@@ -98,7 +101,7 @@ func Main(w World) int {
 		return 0
 	}
 	code, text := classify(err)
-	if text != "" {
+	if text != "" && !out.brokenBy(err) {
 		fmt.Fprintln(w.Stderr, text)
 	}
 	return code

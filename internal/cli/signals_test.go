@@ -1,0 +1,179 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/regsweep/regsweep/internal/embedded"
+)
+
+// slowDeletion is an account in which one image goes, and what deletes it is told
+// of, and can be held up, in the middle of the call.
+type slowDeletion struct {
+	*embedded.Server
+	repo *embedded.Repository
+	// asked is closed when the deletion is asked for, and answer lets it go on.
+	asked, answer chan struct{}
+	env           []string
+	dir           string
+}
+
+func newSlowDeletion(t *testing.T) *slowDeletion {
+	t.Helper()
+	s := &slowDeletion{asked: make(chan struct{}), answer: make(chan struct{}), dir: t.TempDir()}
+	var once sync.Once
+	s.Server = embedded.New(embedded.Options{Clock: time.Now, Faults: func(_ int, _, operation string) embedded.Fault {
+		if operation == "BatchDeleteImage" {
+			once.Do(func() { close(s.asked); <-s.answer })
+		}
+		return embedded.Fault{}
+	}})
+	s.repo = s.Account(embedded.DefaultAccount).Region("eu-west-1").MustCreateRepository("apps/web", embedded.RepositoryOptions{})
+	for name, days := range map[string]int{"old": 50, "new": 1} {
+		m := embedded.NewImage(embedded.ConfigBlob(name, 10), embedded.LayerBlob(name, 90))
+		s.repo.MustPush(embedded.Push{Manifest: m.Bytes(), Tags: []string{name}, At: time.Now().AddDate(0, 0, -days)})
+	}
+	server := httptest.NewServer(s)
+	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	config := "version: 1\nregistries: [{name: prod, ecr: {region: eu-west-1}}]\nusage: none\nrules: [{keep: [{youngerThan: 30d}]}]\n"
+	path := filepath.Join(s.dir, "regsweep.yaml")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.env = append(os.Environ(),
+		"HOME="+s.dir, "TMPDIR="+s.dir, "REGSWEEP_CONFIG="+path, "AWS_ENDPOINT_URL="+server.URL, "AWS_REGION=eu-west-1", "AWS_ACCESS_KEY_ID=test",
+		"AWS_SECRET_ACCESS_KEY=test", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true")
+	return s
+}
+
+// output is a stream that can be read while a process writes to it.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	// said is closed when the text has want in it.
+	want string
+	said chan struct{}
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	before := strings.Contains(o.text.String(), o.want)
+	n, err := o.text.Write(b)
+	if !before && strings.Contains(o.text.String(), o.want) {
+		close(o.said)
+	}
+	return n, err
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// TestInterruptedApply interrupts an apply in the middle of a call, once and
+// twice.
+func TestInterruptedApply(t *testing.T) {
+	const most = time.Minute
+	for _, twice := range []bool{false, true} {
+		name := map[bool]string{false: "once", true: "twice"}[twice]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSlowDeletion(t)
+			ctx, cancel := context.WithTimeout(t.Context(), most)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "regsweep", "apply", "--yes")
+			var stdout bytes.Buffer
+			stderr := &output{want: "interrupt again to end at once", said: make(chan struct{})}
+			cmd.Env, cmd.Stdout, cmd.Stderr = s.env, &stdout, stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			await := func(what string, c <-chan struct{}) {
+				t.Helper()
+				select {
+				case <-c:
+				case err := <-ended:
+					t.Fatalf("ended before %s: %v\n%s", what, err, stderr)
+				}
+			}
+			interrupt := func() {
+				t.Helper()
+				if err := cmd.Process.Signal(os.Interrupt); err != nil {
+					t.Fatal(err)
+				}
+			}
+			release := sync.OnceFunc(func() { close(s.answer) })
+			defer release()
+			await("it deleted anything", s.asked)
+			interrupt()
+			await("it said that it goes on", stderr.said)
+			if twice {
+				// The call is never answered, and yet it ends.
+				interrupt()
+				err := <-ended
+				var exit *exec.ExitError
+				if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+					t.Errorf("ended with %v, want the signal", err)
+				}
+				return
+			}
+			release()
+			err := <-ended
+			if len(s.repo.Images()) != 1 || !strings.Contains(stdout.String(), "Deleted 1 image") {
+				t.Errorf("ended with %v, %d images are left, and the report is %q (stderr %s)", err, len(s.repo.Images()), stdout.String(), stderr)
+			}
+		})
+	}
+}
+
+// TestDemoCleansUpWhenNobodyReads lets the reader of the demo go away after its
+// first line, as head does.
+func TestDemoCleansUpWhenNobodyReads(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "regsweep", "demo")
+	cmd.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+dir)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stdout, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := stdout.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("ended with %v, want exit code 1", err)
+	}
+	if stderr.Len() > 0 {
+		t.Errorf("it says %q to nobody", stderr.String())
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "regsweep-demo-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
