@@ -3,12 +3,17 @@ package cli_test
 import (
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/regsweep/regsweep/internal/embedded"
+	"github.com/regsweep/regsweep/internal/registry"
+	"github.com/regsweep/regsweep/internal/registry/ecr"
 )
 
 func (a *account) mutability(_ *testscript.TestScript, args []string) error {
@@ -69,4 +74,17 @@ func (a *account) tag(_ *testscript.TestScript, args []string) error {
 	}
 	_, err = r.Push(embedded.Push{Manifest: a.names[args[1]].Bytes(), Tags: tags, At: scriptNow})
 	return err
+}
+
+// What the command opens for tagging cannot delete images or archive them.
+func TestTaggerCannotDelete(t *testing.T) {
+	tagger := reflect.TypeFor[*ecr.Tagger]()
+	if tagger.Implements(reflect.TypeFor[registry.Writer]()) || !tagger.Implements(reflect.TypeFor[registry.Tagger]()) {
+		t.Errorf("%s is no Tagger, or a Writer too", tagger)
+	}
+	for method := range tagger.Methods() {
+		if !slices.Contains([]string{"Tag", "MoveTag", "Untag"}, method.Name) {
+			t.Errorf("%s has the method %s", tagger, method.Name)
+		}
+	}
 }

@@ -43,7 +43,7 @@ func TestSchemaAcceptsGoodFiles(t *testing.T) {
 var beyondSchema = map[string]bool{
 	"cel": true, "controller-schedule": true, "env-duplicate-secret": true, "env-malformed": true, "env-unset": true,
 	"grace-mark": true, "orphans": true, "patterns": true, "rule-names": true, "same-registry": true, "semver": true,
-	"syntax-second-document": true, "two-documents": true, "unreachable-rules": true, "yaml-tags": true,
+	"syntax-second-document": true, "tag-latest": true, "tag-of-artifact": true, "two-documents": true, "unreachable-rules": true, "yaml-tags": true,
 }
 
 func TestSchemaRefusesBadFiles(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	_ "time/tzdata" // so that time zones are known on machines without their data
 
 	"github.com/regsweep/regsweep/internal/config/strict"
+	"github.com/regsweep/regsweep/internal/graph"
 )
 
 // The part of a tag that comes before "-" and a Unix time of up to 11 digits:
@@ -33,6 +34,12 @@ func (c checker) tag() {
 		c.doc.WrongField("tag.name", "tag.prefix and tag.name exclude each other: write one of them")
 	case name && c.doc.Has("tag.keepPerImage"):
 		c.doc.WrongField("tag.keepPerImage", "counts marks with a prefix, and with tag.name an image has one")
+	}
+	switch _, _, artifact := graph.ArtifactTag(t.Name); {
+	case c.said("tag.name") && t.Name == "latest":
+		c.doc.Wrong("tag.name", "is the tag of references without one: moving it would change what they mean; write another, such as production")
+	case c.said("tag.name") && artifact:
+		c.doc.Wrong("tag.name", "has the form of tags that attach one image to another: write another, such as production")
 	}
 }
 
