@@ -88,7 +88,8 @@ func (w *world) families() {
 	const web = "apps/web"
 	amd, arm := w.image(web, "old-amd", 60), w.image(web, "old-arm", 60)
 	w.sign(web, "old-amd-sbom-signed", w.sign(web, "old-amd-sbom", amd, 60), 60)
-	inner := w.index(web, "old-inner", 60, []embedded.Descriptor{amd, arm})
+	both := w.image(web, "both", 60) // of one that goes with its root, and of one that stays
+	inner := w.index(web, "old-inner", 60, []embedded.Descriptor{amd, arm, both})
 	other := w.image(web, "old-other", 60)
 	w.index(web, "old", 60, []embedded.Descriptor{inner, other}, "v1", w.condemned(20, 1))
 	// Two that share a child go, and one that shares another stays.
@@ -97,7 +98,7 @@ func (w *world) families() {
 	w.index(web, "first", 60, []embedded.Descriptor{shared, kept}, "v2", w.condemned(20, 2))
 	w.index(web, "second", 60, []embedded.Descriptor{shared, own}, "v3", w.condemned(20, 3))
 	young := w.image(web, "young-amd", 2)
-	w.index(web, "young", 2, []embedded.Descriptor{young, kept}, "v9")
+	w.index(web, "young", 2, []embedded.Descriptor{young, kept, both}, "v9")
 	// An old one of which a child is in use stays, and loses its mark.
 	busy, idle := w.image(web, "busy", 60), w.image(web, "idle", 60)
 	w.index(web, "in-use", 60, []embedded.Descriptor{busy, idle}, "v4", w.condemned(20, 4))

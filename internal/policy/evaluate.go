@@ -114,7 +114,9 @@ type evaluation struct {
 	// unfinished has, by decision, what an interrupted run decided; no rule
 	// governs those, and they take no other's place.
 	unfinished map[int]*Unfinished
-	result     *Result
+	// parents has what each image lives with, once somebody asked for it.
+	parents map[int32][]int32
+	result  *Result
 }
 
 // activeRule is a rule that applies to the repository.

@@ -28,8 +28,8 @@ func (u *Unfinished) same(img *image.Image) bool {
 
 // interrupted returns the decision that an interrupted run has taken on a root
 // or orphan, if it is to be carried out: the root of then is gone, and all of
-// what lives with the image now was to go too and is as it was. Whatever else
-// could be meant is left to the rules.
+// what lives with the image now was to go too and is as it was, but for what
+// lives with something else. Whatever else could be meant is left to the rules.
 func (e *evaluation) interrupted(root int32) (Unfinished, bool) {
 	if len(e.in.Unfinished) == 0 {
 		return Unfinished{}, false
@@ -41,12 +41,47 @@ func (e *evaluation) interrupted(root int32) (Unfinished, bool) {
 	if _, there := e.g.Find(u.Root); there {
 		return u, false
 	}
-	all := true
-	e.walker.Family(root, func(i int32) {
-		member, listed := e.in.Unfinished[e.g.Images[i].Digest]
-		all = all && listed && member.same(&e.g.Images[i])
-	})
-	return u, all
+	family := map[int32]bool{}
+	e.walker.Family(root, func(i int32) { family[i] = true })
+	seen := map[int32]bool{root: true}
+	for todo := []int32{root}; len(todo) > 0; {
+		i := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if !e.announced(i) {
+			if i == root || !e.heldElsewhere(i, family) {
+				return u, false
+			}
+			continue // what lives with it is not about this family either
+		}
+		for _, m := range e.g.Members(i) {
+			if !seen[m] {
+				seen[m] = true
+				todo = append(todo, m)
+			}
+		}
+	}
+	return u, true
+}
+
+// announced reports whether an interrupted run was to delete an image, and it is
+// as it was.
+func (e *evaluation) announced(i int32) bool {
+	u, ok := e.in.Unfinished[e.g.Images[i].Digest]
+	return ok && u.same(&e.g.Images[i])
+}
+
+// heldElsewhere reports whether an image lives with another image too, which is
+// not of the family and of which the rules speak.
+func (e *evaluation) heldElsewhere(i int32, family map[int32]bool) bool {
+	if e.parents == nil {
+		e.parents = map[int32][]int32{}
+		for p := range e.g.Images {
+			for _, m := range e.g.Members(int32(p)) {
+				e.parents[m] = append(e.parents[m], int32(p))
+			}
+		}
+	}
+	return slices.ContainsFunc(e.parents[i], func(p int32) bool { return !family[p] && !e.announced(p) })
 }
 
 // finish condemns what an interrupted run had condemned. What holds through
