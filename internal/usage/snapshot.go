@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/image"
@@ -106,13 +108,16 @@ func protects(use image.Use, registries []registry.Identity) bool {
 
 // Findings returns what a snapshot holds as the findings of one source: that is
 // how the uses of another account or cluster come into a run. The error names
-// the sources that were gaps when the snapshot was written, ignored or not.
+// the sources that were gaps when the snapshot was written, ignored or not, and
+// those of which there are more or fewer uses than they say: somebody edited or
+// joined snapshots, and uses may be lost.
 func (s *Snapshot) Findings() (Findings, error) {
 	var f Findings
 	var gaps []error
 	for _, use := range s.Uses {
 		f.Observations = append(f.Observations, Observation{Holder: use.Holder, State: use.State, Asked: use.Reference, Got: use.ImageID})
 	}
+	gaps = append(gaps, s.miscounted()...)
 	for _, source := range s.Sources {
 		switch {
 		case source.Status != StatusOK:
@@ -125,6 +130,29 @@ func (s *Snapshot) Findings() (Findings, error) {
 		gaps = append(gaps, errors.New("it has no sources: nothing was looked at when it was written"))
 	}
 	return f, errors.Join(gaps...)
+}
+
+// miscounted compares how many uses the sources say they have with those that
+// are there.
+func (s *Snapshot) miscounted() (errs []error) {
+	listed, there := map[string]int{}, map[string]int{}
+	for _, source := range s.Sources {
+		listed[source.Name] += source.Uses
+	}
+	for _, use := range s.Uses {
+		there[use.Source]++
+	}
+	for _, name := range slices.Sorted(maps.Keys(listed)) {
+		if listed[name] != there[name] {
+			errs = append(errs, fmt.Errorf("its source %s says that it has %s, and %d are listed", name, count(listed[name], "use"), there[name]))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		if _, ok := listed[name]; !ok {
+			errs = append(errs, fmt.Errorf("it has %s of the source %s, which is not among its sources", count(there[name], "use"), name))
+		}
+	}
+	return errs
 }
 
 // FormatError says that something is no usage snapshot.

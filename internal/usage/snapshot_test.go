@@ -271,3 +271,37 @@ func TestFindingsOfNothing(t *testing.T) {
 		t.Errorf("a source that found nothing: %v", err)
 	}
 }
+
+// TestFindingsCount: what a source says of its own number must be so.
+func TestFindingsCount(t *testing.T) {
+	use := func(source, tag string) image.Use {
+		return image.Use{Source: source, State: image.Running, Reference: web + ":" + tag, Holder: "h"}
+	}
+	for _, tt := range []struct {
+		name    string
+		sources []Status
+		want    string
+	}{
+		{"as listed", []Status{{"a", 2, "ok", ""}, {"b", 1, "ok", ""}, {"c", 0, "ok", ""}}, ""},
+		{"one said in two parts", []Status{{"a", 1, "ok", ""}, {"a", 1, "ok", ""}, {"b", 1, "ok", ""}}, ""},
+		{"a use is lost", []Status{{"a", 3, "ok", ""}, {"b", 1, "ok", ""}}, "its source a says that it has 3 uses, and 2 are listed"},
+		{"all of one are lost", []Status{{"a", 2, "ok", ""}, {"b", 1, "ok", ""}, {"c", 1, "ok", ""}}, "its source c says that it has 1 use, and 0 are listed"},
+		{"one is too many", []Status{{"a", 1, "ok", ""}, {"b", 1, "ok", ""}}, "its source a says that it has 1 use, and 2 are listed"},
+		{"of no source", []Status{{"a", 2, "ok", ""}}, "it has 1 use of the source b, which is not among its sources"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &Snapshot{CreatedAt: now, Sources: tt.sources, Uses: []image.Use{use("a", "1"), use("a", "2"), use("b", "3")}}
+			got, err := s.Findings()
+			text := ""
+			if err != nil {
+				text = err.Error()
+			}
+			if diff := cmp.Diff(tt.want, text); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if len(got.Observations) != 3 {
+				t.Errorf("%d observations, want all 3: what is listed protects", len(got.Observations))
+			}
+		})
+	}
+}
