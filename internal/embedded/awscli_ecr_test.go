@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/embedded"
@@ -126,6 +127,14 @@ func ecrSettings(create func(string) *embedded.Repository) []cliStep {
 	get, remove := create("cli/policy-get"), create("cli/policy-delete")
 	get.SetLifecyclePolicy(policy)
 	remove.SetLifecyclePolicy(policy)
+	create("cli/preview-start")
+	preview := create("cli/preview-get")
+	for i := range 10 {
+		preview.MustPush(embedded.Push{Manifest: image(fmt.Sprint("preview ", i)).Bytes(), Tags: []string{fmt.Sprint(i)}, At: start.Add(time.Duration(i) * time.Minute)})
+	}
+	if _, err := preview.PreviewLifecyclePolicy(policy); err != nil {
+		panic(err)
+	}
 	role := "arn:aws:iam::" + home + ":role/"
 	region := get.Region()
 	region.ExcludePullTimes(role + "listed")
@@ -146,6 +155,13 @@ func ecrSettings(create func(string) *embedded.Repository) []cliStep {
 			map[string]string{"lifecyclePolicyText": policy}},
 		{"ecr:GetLifecyclePolicy", object{"repositoryName": "cli/policy-get"}, map[string]string{"lifecyclePolicyText": policy}},
 		{"ecr:DeleteLifecyclePolicy", object{"repositoryName": "cli/policy-delete"}, map[string]string{"lifecyclePolicyText": policy}},
+		{"ecr:StartLifecyclePolicyPreview", object{"repositoryName": "cli/preview-start", "lifecyclePolicyText": policy},
+			map[string]string{"status": "IN_PROGRESS", "lifecyclePolicyText": policy}},
+		{"ecr:GetLifecyclePolicyPreview", object{"repositoryName": "cli/preview-get"}, map[string]string{
+			"status": "COMPLETE", "summary.expiringImageTotalCount": "1", "previewResults.#": "1",
+			"previewResults.0.imageTags.0": "0", "previewResults.0.action.type": "EXPIRE", "previewResults.0.appliedRulePriority": "1",
+			"previewResults.0.storageClass": "STANDARD",
+		}},
 		{"ecr:ListTagsForResource", object{"resourceArn": get.ARN()}, map[string]string{"tags.#": "0"}},
 		{"ecr:TagResource", object{"resourceArn": tagged.ARN(), "tags": []object{{"Key": "stage", "Value": "test"}}}, nil},
 		{"ecr:UntagResource", object{"resourceArn": untagged.ARN(), "tagKeys": []string{"team"}}, nil},

@@ -21,6 +21,8 @@ func ecrService() *service {
 			"PutLifecyclePolicy":                handle(putLifecyclePolicy),
 			"GetLifecyclePolicy":                handle(getLifecyclePolicy),
 			"DeleteLifecyclePolicy":             handle(deleteLifecyclePolicy),
+			"StartLifecyclePolicyPreview":       handle(startLifecyclePolicyPreview),
+			"GetLifecyclePolicyPreview":         handle(getLifecyclePolicyPreview),
 			"DescribeImages":                    handle(describeImages),
 			"ListImages":                        handle(listImages),
 			"BatchGetImage":                     handle(batchGetImage),

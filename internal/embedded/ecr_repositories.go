@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"encoding/json"
 	"regexp"
 	"slices"
 )
@@ -253,65 +252,4 @@ func putImageTagMutability(c *Call, in *mutabilityInput) (any, error) {
 	defer repo.mu.Unlock()
 	repo.mutability, repo.exclusions = in.ImageTagMutability, slices.Clone(exclusions)
 	return mutabilityOutput{repo.region.Account.ID, repo.name, repo.mutability, filters(repo.exclusions)}, nil
-}
-
-type lifecycleInput struct {
-	repositoryInput
-	LifecyclePolicyText string `json:"lifecyclePolicyText"`
-}
-
-type lifecycleOutput struct {
-	RegistryID          string `json:"registryId"`
-	RepositoryName      string `json:"repositoryName"`
-	LifecyclePolicyText string `json:"lifecyclePolicyText"`
-}
-
-// putLifecyclePolicy stores the policy. It is never evaluated here.
-func putLifecyclePolicy(c *Call, in *lifecycleInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
-	text := in.LifecyclePolicyText
-	if len(text) < 100 || len(text) > 30720 {
-		return nil, invalidAt("LifecyclePolicyText", "must have length between 100 and 30720")
-	}
-	var policy struct {
-		Rules []json.RawMessage `json:"rules"`
-	}
-	if json.Unmarshal([]byte(text), &policy) != nil || len(policy.Rules) == 0 || len(policy.Rules) > 50 {
-		return nil, invalidAt("LifecyclePolicyText", "Lifecycle policy validation failure: must be JSON with 1 to 50 rules")
-	}
-	repo.mu.Lock()
-	defer repo.mu.Unlock()
-	repo.lifecycle = text
-	return lifecycleOutput{repo.region.Account.ID, repo.name, text}, nil
-}
-
-func getLifecyclePolicy(c *Call, in *repositoryInput) (any, error) {
-	return lifecyclePolicy(c, in, false)
-}
-
-func deleteLifecyclePolicy(c *Call, in *repositoryInput) (any, error) {
-	return lifecyclePolicy(c, in, true)
-}
-
-// lifecyclePolicy returns the policy, and removes it when asked to.
-func lifecyclePolicy(c *Call, in *repositoryInput, remove bool) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
-	repo.mu.Lock()
-	defer repo.mu.Unlock()
-	if repo.lifecycle == "" {
-		return nil, errorf("LifecyclePolicyNotFoundException",
-			"Lifecycle policy does not exist for the repository with name '%s' in the registry with id '%s'",
-			repo.name, repo.region.Account.ID)
-	}
-	out := lifecycleOutput{repo.region.Account.ID, repo.name, repo.lifecycle}
-	if remove {
-		repo.lifecycle = ""
-	}
-	return out, nil
 }

@@ -49,7 +49,7 @@ type Repository struct {
 	exclusions []string
 	scan       bool
 	encryption encryption
-	lifecycle  string // the lifecycle policy; empty when there is none
+	lifecycle  lifecycle
 	tags       map[string]string
 	everTagged bool // the tagging API lists a repository once it had a tag
 	images     ordered[*image]
@@ -66,6 +66,7 @@ type ecrState struct {
 	mu           sync.Mutex
 	repositories ordered[*Repository]
 	exclusions   ordered[time.Time] // principals whose pulls are not recorded
+	lifecycle    lifecycleSettings
 }
 
 // CreateRepository makes a repository. The error is an *Error, as the API
@@ -137,14 +138,6 @@ func (r *Repository) Name() string { return r.name }
 
 // Region returns the region that the repository is in.
 func (r *Repository) Region() *Region { return r.region }
-
-// SetLifecyclePolicy stores a lifecycle policy; empty means none. It is never
-// evaluated here.
-func (r *Repository) SetLifecyclePolicy(text string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lifecycle = text
-}
 
 // ARN returns the repository's Amazon resource name.
 func (r *Repository) ARN() string { return r.region.repositoryARN(r.name) }

@@ -1,0 +1,225 @@
+package embedded
+
+import (
+	"strings"
+	"time"
+)
+
+type lifecycleInput struct {
+	repositoryInput
+	LifecyclePolicyText string `json:"lifecyclePolicyText"`
+}
+
+type lifecycleOutput struct {
+	RegistryID          string `json:"registryId"`
+	RepositoryName      string `json:"repositoryName"`
+	LifecyclePolicyText string `json:"lifecyclePolicyText"`
+	LastEvaluatedAt     epoch  `json:"lastEvaluatedAt,omitzero"`
+	Status              string `json:"status,omitempty"`
+}
+
+// putLifecyclePolicy stores the policy. It acts when ApplyLifecyclePolicies is
+// called.
+func putLifecyclePolicy(c *Call, in *lifecycleInput) (any, error) {
+	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parseLifecyclePolicy(in.LifecyclePolicyText); err != nil {
+		return nil, err
+	}
+	repo.mu.Lock()
+	defer repo.mu.Unlock()
+	repo.lifecycle.text, repo.lifecycle.evaluated = in.LifecyclePolicyText, time.Time{}
+	return repo.lifecycleOutput(in.LifecyclePolicyText), nil
+}
+
+func (r *Repository) lifecycleOutput(text string) lifecycleOutput {
+	return lifecycleOutput{RegistryID: r.region.Account.ID, RepositoryName: r.name, LifecyclePolicyText: text}
+}
+
+func getLifecyclePolicy(c *Call, in *repositoryInput) (any, error) {
+	return lifecyclePolicy(c, in, false)
+}
+
+func deleteLifecyclePolicy(c *Call, in *repositoryInput) (any, error) {
+	return lifecyclePolicy(c, in, true)
+}
+
+// lifecyclePolicy returns the policy, and removes it when asked to.
+func lifecyclePolicy(c *Call, in *repositoryInput, remove bool) (any, error) {
+	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
+	if err != nil {
+		return nil, err
+	}
+	repo.mu.Lock()
+	defer repo.mu.Unlock()
+	if repo.lifecycle.text == "" {
+		return nil, repo.noLifecyclePolicy()
+	}
+	out := repo.lifecycleOutput(repo.lifecycle.text)
+	out.LastEvaluatedAt = epoch(repo.lifecycle.evaluated)
+	if remove {
+		repo.lifecycle.text, repo.lifecycle.evaluated = "", time.Time{}
+	}
+	return out, nil
+}
+
+func (r *Repository) noLifecyclePolicy() *Error {
+	return errorf("LifecyclePolicyNotFoundException",
+		"Lifecycle policy does not exist for the repository with name '%s' in the registry with id '%s'", r.name, r.region.Account.ID)
+}
+
+// previewExpiry is how long a preview is kept. ECR has the status EXPIRED and
+// does not say when.
+const previewExpiry = 24 * time.Hour
+
+// status returns LifecyclePolicyPreviewStatus at a time.
+func (p *lifecyclePreview) status(now time.Time, takes time.Duration) string {
+	switch age := now.Sub(p.started); {
+	case age < takes:
+		return "IN_PROGRESS"
+	case age > previewExpiry:
+		return "EXPIRED"
+	}
+	return "COMPLETE"
+}
+
+func startLifecyclePolicyPreview(c *Call, in *lifecycleInput) (any, error) {
+	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
+	if err != nil {
+		return nil, err
+	}
+	settings := repo.region.lifecycleSettings()
+	repo.mu.Lock()
+	defer repo.mu.Unlock()
+	text := in.LifecyclePolicyText
+	if text == "" {
+		if text = repo.lifecycle.text; text == "" {
+			return nil, repo.noLifecyclePolicy()
+		}
+	}
+	if p := repo.lifecycle.preview; p != nil && p.status(c.Now, settings.previewTime) == "IN_PROGRESS" {
+		return nil, errorf("LifecyclePolicyPreviewInProgressException",
+			"There is already a lifecycle policy preview in progress for the repository with name '%s' in the registry with id '%s'", repo.name, repo.region.Account.ID)
+	}
+	if err := repo.startPreview(text, settings, c.Now); err != nil {
+		return nil, err
+	}
+	out := repo.lifecycleOutput(text)
+	out.Status = "IN_PROGRESS"
+	return out, nil
+}
+
+type lifecyclePreviewInput struct {
+	page
+	repositoryInput
+	ImageIDs []imageID   `json:"imageIds"`
+	Filter   imageFilter `json:"filter"`
+}
+
+type lifecycleAction struct {
+	Type               string `json:"type"`
+	TargetStorageClass string `json:"targetStorageClass,omitempty"`
+}
+
+type lifecyclePreviewResult struct {
+	ImageTags           []string        `json:"imageTags,omitempty"`
+	ImageDigest         string          `json:"imageDigest"`
+	ImagePushedAt       epoch           `json:"imagePushedAt"`
+	Action              lifecycleAction `json:"action"`
+	AppliedRulePriority int             `json:"appliedRulePriority"`
+	StorageClass        string          `json:"storageClass"`
+}
+
+type transitioningImages struct {
+	TargetStorageClass string `json:"targetStorageClass"`
+	ImageTotalCount    int    `json:"imageTotalCount"`
+}
+
+type lifecyclePreviewOutput struct {
+	lifecycleOutput
+	NextToken      string                   `json:"nextToken,omitempty"`
+	PreviewResults []lifecyclePreviewResult `json:"previewResults"`
+	Summary        struct {
+		ExpiringImageTotalCount       int                   `json:"expiringImageTotalCount"`
+		TransitioningImageTotalCounts []transitioningImages `json:"transitioningImageTotalCounts,omitempty"`
+	} `json:"summary"`
+}
+
+func getLifecyclePolicyPreview(c *Call, in *lifecyclePreviewInput) (any, error) {
+	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
+	if err != nil {
+		return nil, err
+	}
+	if in.ImageIDs != nil {
+		if in.page.given() {
+			return nil, invalid("nextToken and maxResults cannot be given together with imageIds")
+		}
+		if err := checkIDs(in.ImageIDs); err != nil {
+			return nil, err
+		}
+	}
+	scope := repo.ARN()
+	key, size, err := in.start(c, scope, 100, 100)
+	if err != nil {
+		return nil, err
+	}
+	settings := repo.region.lifecycleSettings()
+	repo.mu.Lock()
+	defer repo.mu.Unlock()
+	p := repo.lifecycle.preview
+	if p == nil {
+		return nil, errorf("LifecyclePolicyPreviewNotFoundException",
+			"There is no lifecycle policy preview for the repository with name '%s' in the registry with id '%s'", repo.name, repo.region.Account.ID)
+	}
+	out := lifecyclePreviewOutput{lifecycleOutput: repo.lifecycleOutput(p.text), PreviewResults: []lifecyclePreviewResult{}}
+	out.Status = p.status(c.Now, settings.previewTime)
+	if out.Status != "COMPLETE" {
+		return out, nil
+	}
+	transitions := 0
+	for _, a := range p.affected {
+		if a.action == "EXPIRE" {
+			out.Summary.ExpiringImageTotalCount++
+		} else {
+			transitions++
+		}
+		wanted := in.ImageIDs == nil
+		for _, id := range in.ImageIDs {
+			img, _ := repo.find(id)
+			wanted = wanted || img == a.image
+		}
+		if !wanted || a.digest < key || !a.hasTagStatus(in.Filter.TagStatus) {
+			continue
+		}
+		if len(out.PreviewResults) == size {
+			out.NextToken = c.pageToken(scope, a.digest)
+			key = "~" // counted further, and not listed
+			continue
+		}
+		out.PreviewResults = append(out.PreviewResults, a.result(c.Now))
+	}
+	if transitions > 0 {
+		out.Summary.TransitioningImageTotalCounts = []transitioningImages{{"ARCHIVE", transitions}}
+	}
+	return out, nil
+}
+
+func (i *image) hasTagStatus(status string) bool {
+	return i.matches(imageFilter{TagStatus: status, ImageStatus: "ANY"}, time.Time{})
+}
+
+func (a *affected) result(now time.Time) lifecyclePreviewResult {
+	out := lifecyclePreviewResult{
+		ImageTags: a.tags, ImageDigest: a.digest, ImagePushedAt: epoch(a.pushed),
+		Action: lifecycleAction{Type: a.action}, AppliedRulePriority: a.priority, StorageClass: "STANDARD",
+	}
+	if strings.EqualFold(a.action, "TRANSITION") {
+		out.Action.TargetStorageClass = "ARCHIVE"
+	}
+	if a.status(now) == statusArchived {
+		out.StorageClass = "ARCHIVE"
+	}
+	return out
+}
