@@ -63,6 +63,15 @@ func drawPolicy(t *rapid.T) string {
 	return rules(texts...)
 }
 
+func restored(times map[image.Digest]lifecycle.Times) bool {
+	for _, t := range times {
+		if t.ActivatedAt.Known() {
+			return true
+		}
+	}
+	return false
+}
+
 func positions(n int) (all []int) {
 	for i := range n {
 		all = append(all, i)
@@ -111,9 +120,8 @@ func drawEmbedded(t *rapid.T, region *embedded.Region, now time.Time) *embedded.
 }
 
 // TestEvaluatorsAgree compares the evaluator with that of the embedded account,
-// which was written apart from it: whatever both readings expire the account does,
-// whichever way it reads, and it never expires more than the widest reading. Where
-// it treats members of families like others, both are the same.
+// which was written apart from it: Least is what the account does with members of
+// families apart, and Most what it does when it treats them like others.
 func TestEvaluatorsAgree(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	acted := 0
@@ -142,6 +150,17 @@ func TestEvaluatorsAgree(t *testing.T) {
 				}
 			}
 			acted += len(got)
+			if restored(times) {
+				// From when on ECR counts those is not sure, and the readings differ.
+				less, more := want, got
+				if members {
+					less, more = got, want
+				}
+				if slices.ContainsFunc(less, func(d string) bool { return !slices.Contains(more, d) }) {
+					t.Errorf("members %v: %v are not among %v", members, less, more)
+				}
+				continue
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("members %v: evaluator and account differ (-evaluator +account):\n%s\n%s\n%+v", members, diff, describe(p), repo.Images())
 			}
