@@ -125,6 +125,12 @@ func (p *putting) put(ctx context.Context, d image.Digest) error {
 	return err
 }
 
+// has reports whether the journal has an image.
+func (p *putting) has(d image.Digest) bool {
+	_, ok := p.records[d]
+	return ok
+}
+
 func (p *putting) one(ctx context.Context, d image.Digest) error {
 	record, ok := p.records[d]
 	if !ok {
@@ -145,8 +151,8 @@ func (p *putting) one(ctx context.Context, d image.Digest) error {
 			return fmt.Errorf("%s, which %s lists: %w", c.Digest, d, err)
 		}
 	}
-	if _, ours := p.records[m.Subject]; ours {
-		if err := p.put(ctx, m.Subject); err != nil {
+	if m.Subject != nil && p.has(*m.Subject) {
+		if err := p.put(ctx, *m.Subject); err != nil {
 			return fmt.Errorf("%s, which %s is attached to: %w", m.Subject, d, err)
 		}
 	}

@@ -177,8 +177,8 @@ func (g *Graph) subjects(i int, yield func(image.Digest)) {
 		}
 	}
 	claim(img.Subject())
-	if m := g.Manifests[i]; m != nil && m.Subject != img.Subject() {
-		claim(m.Subject)
+	if m := g.Manifests[i]; m != nil && m.Subject != nil && *m.Subject != img.Subject() {
+		claim(*m.Subject)
 	}
 	for _, tag := range img.Tags {
 		subject, suffix, ok := ArtifactTag(tag)

@@ -73,6 +73,16 @@ func DigestOf(content []byte) Digest { return sha256.Sum256(content) }
 // IsZero reports whether d is the zero digest, which means "none".
 func (d Digest) IsZero() bool { return d == Digest{} }
 
+// OrNil returns a pointer to a copy of d, and nil for none. A pointer takes less
+// than a digest where there is none as a rule.
+func (d Digest) OrNil() *Digest {
+	if d.IsZero() {
+		return nil
+	}
+	some := d // so that only this is allocated, and only here
+	return &some
+}
+
 // Hex returns the 64 hexadecimal digits without the algorithm.
 func (d Digest) Hex() string { return hex.EncodeToString(d[:]) }
 

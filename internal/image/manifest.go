@@ -11,10 +11,11 @@ import (
 type Manifest struct {
 	MediaType    string
 	ArtifactType string
-	Subject      Digest
+	// Subject is the image that this one is attached to, or nil.
+	Subject *Digest
 	// Config is the digest of the config blob, which is what docker calls the
-	// image id; zero for an index.
-	Config Digest
+	// image id; nil for an index.
+	Config *Digest
 	// Children are the manifests that an index lists, in its order.
 	Children []Child
 	// Blobs are the config and the layers of an image, with their sizes in
@@ -58,8 +59,7 @@ func ParseManifest(content []byte, declared string) (*Manifest, error) {
 		m.MediaType = jsonString(w.mediaType, declared)
 	}
 	if w.hasSubject {
-		m.Subject = w.subject.Digest
-		if m.Subject.IsZero() {
+		if m.Subject = w.subject.Digest.OrNil(); m.Subject == nil {
 			return nil, errors.New("parse manifest: the subject has no digest")
 		}
 	}
@@ -85,7 +85,7 @@ func (m *Manifest) addBlobs(w *wireManifest) {
 			m.Blobs = append(m.Blobs, b)
 		}
 	}
-	m.Config = w.config.Digest
+	m.Config = w.config.Digest.OrNil()
 	add(w.config.Blob)
 	for _, list := range [...][]descriptor{w.layers.list(), w.blobs.list()} {
 		for i := range list {

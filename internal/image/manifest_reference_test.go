@@ -60,8 +60,8 @@ func referenceManifest(content []byte, declared string) (*Manifest, error) {
 		m.MediaType = declared
 	}
 	if subject := raw.Subject.value; subject != nil {
-		m.Subject = subject.Digest.value
-		if m.Subject.IsZero() {
+		m.Subject = subject.Digest.value.OrNil()
+		if m.Subject == nil {
 			return nil, errors.New("parse manifest: the subject has no digest")
 		}
 	}
@@ -104,7 +104,7 @@ func referenceBlobs(m *Manifest, config *jsonDescriptor, lists ...[]jsonDescript
 		m.Blobs = append(m.Blobs, Blob{Digest: digest, Size: d.Size})
 	}
 	if config != nil {
-		m.Config = config.Digest.value
+		m.Config = config.Digest.value.OrNil()
 		add(*config)
 	}
 	for _, list := range lists {

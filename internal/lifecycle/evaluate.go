@@ -87,8 +87,8 @@ func newEvaluator(in Input, reading Reading) *evaluator {
 		e.fates[i] = Fate{Rule: -1, Subject: -1}
 		subject := e.images[i].Subject()
 		if m := in.Graph.Manifests[i]; m != nil {
-			if subject.IsZero() {
-				subject = m.Subject
+			if subject.IsZero() && m.Subject != nil {
+				subject = *m.Subject
 			}
 			for _, child := range m.Children {
 				if j, ok := in.Graph.Find(child.Digest); ok && j != int32(i) {

@@ -64,8 +64,8 @@ func appendString(b []byte, s string) []byte {
 }
 
 // appendDigest appends a digest that is often none in a form that is then short.
-func appendDigest(b []byte, d image.Digest) []byte {
-	if d.IsZero() {
+func appendDigest(b []byte, d *image.Digest) []byte {
+	if d == nil || d.IsZero() {
 		return append(b, 0)
 	}
 	return append(append(b, 1), d[:]...)
@@ -166,9 +166,9 @@ func (d *decoder) digest() (digest image.Digest) {
 	return digest
 }
 
-func (d *decoder) optionalDigest() image.Digest {
+func (d *decoder) optionalDigest() *image.Digest {
 	if b := d.bytes(1); b == nil || b[0] == 0 {
-		return image.Digest{}
+		return nil
 	}
-	return d.digest()
+	return d.digest().OrNil()
 }

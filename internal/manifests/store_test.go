@@ -39,11 +39,11 @@ func entryOf(n int) Entry {
 		})
 	}
 	if n%3 == 0 {
-		e.Manifest.Subject = digest("subject")
+		e.Manifest.Subject = digest("subject").OrNil()
 		e.Manifest.ArtifactType = "application/vnd.example+json"
 	}
 	if n%4 == 0 {
-		e.Manifest.Config = digest("config")
+		e.Manifest.Config = digest("config").OrNil()
 		e.Manifest.Blobs = []image.Blob{{Digest: digest("config"), Size: 7}, {Digest: digest("layer"), Size: 1 << 40}}
 	}
 	return e

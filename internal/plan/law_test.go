@@ -309,7 +309,7 @@ func guarded(r *Repository) *Repository {
 
 func withConfig(r *Repository, name, config string) *Repository {
 	i, _ := r.Graph().Find(D(name))
-	r.Manifests[i] = &image.Manifest{Config: D(config)}
+	r.Manifests[i] = &image.Manifest{Config: D(config).OrNil()}
 	return r
 }
 

@@ -312,7 +312,7 @@ func contents(w *oracle.World) *image.Contents {
 			c.Unreadable[i] = "cut off"
 		case img.Index:
 			out.Type = image.NewType(image.MediaTypeOCIIndex, "", out.Subject())
-			m = &image.Manifest{MediaType: out.MediaType(), Subject: out.Subject()}
+			m = &image.Manifest{MediaType: out.MediaType(), Subject: out.Subject().OrNil()}
 			for _, e := range img.Lists {
 				child := image.Child{Digest: parse(e.Digest)}
 				if e.Platform {
@@ -321,7 +321,7 @@ func contents(w *oracle.World) *image.Contents {
 				m.Children = append(m.Children, child)
 			}
 		case img.Config != "":
-			m = &image.Manifest{MediaType: out.MediaType(), Subject: out.Subject(), Config: parse(img.Config)}
+			m = &image.Manifest{MediaType: out.MediaType(), Subject: out.Subject().OrNil(), Config: parse(img.Config).OrNil()}
 		}
 		if img.OwnPull {
 			c.OwnPulls[i] = image.Time(img.PulledBefore)

@@ -270,6 +270,7 @@ func (e *evaluation) decide() {
 	for _, i := range e.g.Orphans {
 		e.result.Decisions = append(e.result.Decisions, Decision{Root: i})
 	}
+	governed := make([]int, len(e.rules)) // roots, by rule
 	for k := range e.result.Decisions {
 		d := &e.result.Decisions[k]
 		if u, ok := e.interrupted(d.Root); ok {
@@ -279,7 +280,14 @@ func (e *evaluation) decide() {
 			e.unfinished[k], d.rule = &u, -1
 			continue
 		}
-		d.rule = int16(e.governing(d.Root, e.isOrphan(k)))
+		if d.rule = int16(e.governing(d.Root, e.isOrphan(k))); d.rule >= 0 {
+			governed[d.rule]++
+		}
+	}
+	for i := range e.rules {
+		e.rules[i].governed = make([]int32, 0, governed[i])
+	}
+	for k := range e.result.Decisions {
 		if r := e.rule(k); r != nil {
 			r.governed = append(r.governed, int32(k))
 		}

@@ -125,8 +125,8 @@ func (u *Uses) naming(g *graph.Graph, named *repoUses, i int32, exact map[int32]
 			add(use, viaDigest, u.all[use].State)
 		}
 	}
-	if m := g.Manifests[i]; m != nil {
-		for _, use := range named.byID[m.Config] {
+	if m := g.Manifests[i]; m != nil && m.Config != nil {
+		for _, use := range named.byID[*m.Config] {
 			add(use, viaDigest, u.all[use].State)
 		}
 	}

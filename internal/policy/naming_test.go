@@ -18,7 +18,7 @@ func TestNaming(t *testing.T) {
 	repo := func() *Repository {
 		r := New("web").Add("a", Tags("v1")).Add("b", Tags("v2"))
 		i, _ := r.Graph().Find(D("b"))
-		r.Manifests[i] = &image.Manifest{Config: D("config of b")}
+		r.Manifests[i] = &image.Manifest{Config: D("config of b").OrNil()}
 		return r
 	}
 	use := func(state image.State, reference, id string) image.Use {

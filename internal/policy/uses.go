@@ -170,8 +170,8 @@ func (u *Uses) resolve(g *graph.Graph) resolved {
 				protect(i, viaTag, named.byTag[t])
 			}
 		}
-		if m := g.Manifests[i]; len(named.byID) > 0 && m != nil {
-			protect(i, viaID, named.byID[m.Config])
+		if m := g.Manifests[i]; len(named.byID) > 0 && m != nil && m.Config != nil {
+			protect(i, viaID, named.byID[*m.Config])
 		}
 	}
 

@@ -37,7 +37,7 @@ func TestUses(t *testing.T) {
 		r := graphtest.New("r").Add("index", graphtest.Lists("child"), graphtest.Tags("v1", "latest")).
 			Add("child").Add("plain", graphtest.Tags("v2", "in-use-1770000000"))
 		i, _ := r.Graph().Find(graphtest.D("child"))
-		r.Manifests[i] = &image.Manifest{Config: graphtest.D("config")}
+		r.Manifests[i] = &image.Manifest{Config: graphtest.D("config").OrNil()}
 		return r
 	}
 	all := []string{"child", "index", "plain"}

@@ -53,8 +53,8 @@ func Pulled(d time.Duration) Option {
 // Subject attaches an image to the one of this name.
 func Subject(name string) Option {
 	return func(i *image.Image, m *image.Manifest) {
-		m.Subject = D(name)
-		i.Type = image.NewType(i.MediaType(), "application/spdx+json", m.Subject)
+		m.Subject = D(name).OrNil()
+		i.Type = image.NewType(i.MediaType(), "application/spdx+json", D(name))
 	}
 }
 

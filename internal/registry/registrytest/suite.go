@@ -351,8 +351,8 @@ func testSubjects(t *testing.T, s suite) {
 	} {
 		img, m := find(t, contents, test.manifest)
 		subject := img.Subject()
-		if subject.IsZero() && m != nil {
-			subject = m.Subject
+		if subject.IsZero() && m != nil && m.Subject != nil {
+			subject = *m.Subject
 		}
 		if subject != test.subject {
 			t.Errorf("%s: got the subject %q, want %q", name, subject, test.subject)
