@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/permissions"
 	"github.com/regsweep/regsweep/internal/policy"
 )
@@ -42,18 +43,19 @@ func newPermissionsIAM(w *World, f *flags) *cobra.Command {
 		Use:   "iam",
 		Short: "Print the least IAM policy as JSON",
 		Long: `Print the least IAM policy that plan, explain and usage need with this
-configuration, with --for apply also apply, or with --for tag what tag needs. It
-is the policy of the caller; with --role it is that of a role that the
-configuration assumes.
+configuration, with --for apply also apply, or with --for tag or restore what
+these need. It is the policy of the caller; with --role it is that of a role that
+the configuration assumes. A journal in s3:// (--journal) needs rights of its own.
 
 Where the configuration names no region, that of AWS_REGION or AWS_DEFAULT_REGION
 is meant, and else all are. Where it names no account, all are.`,
 	}
-	cmd.Flags().StringVar(&purpose, "for", "plan", "what must be possible: `plan|apply|tag`")
+	cmd.Flags().StringVar(&purpose, "for", "plan", "what must be possible: `plan|apply|tag|restore`")
+	f.addJournal(cmd)
 	cmd.Flags().StringVar(&role, "role", "", "print the policy of the role with this `ARN`, not the caller's")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		if !slices.Contains([]string{"plan", "apply", "tag"}, purpose) {
-			return usageError("--for %s: write plan, apply or tag", purpose)
+		if !slices.Contains([]string{"plan", "apply", "tag", "restore"}, purpose) {
+			return usageError("--for %s: write plan, apply, tag or restore", purpose)
 		}
 		cfg, err := f.load(w)
 		if err != nil {
@@ -63,7 +65,17 @@ is meant, and else all are. Where it names no account, all are.`,
 		if err != nil {
 			return err
 		}
-		needs := iamNeeds(cfg, registries, w.runOf(cfg, purpose))
+		run := w.runOf(cfg, purpose)
+		needs := iamNeeds(cfg, registries, run)
+		if purpose != "tag" {
+			place, err := f.openJournal(w, objects.Env{})
+			if err != nil {
+				return err
+			}
+			if place != nil {
+				needs = append(needs, place.IAM(run, purpose == "apply")...)
+			}
+		}
 		roles := permissions.Roles(needs)
 		if role != "" && !slices.Contains(roles, role) {
 			return usageError("--role %s: the configuration assumes %s", role, cmp.Or(strings.Join(roles, ", "), "no role"))
@@ -108,6 +120,7 @@ func (w *World) runOf(cfg *config.Config, purpose string) permissions.Run {
 		RepositoryTags: cfg.Compiled.NeedsRepositoryTags() && !tag,
 		Delete:         acts(policy.Delete), Archive: acts(policy.Archive),
 		Tag: apply && cfg.Grace > 0 || tag && cfg.Tag.Name == "", MoveTag: tag && cfg.Tag.Name != "",
+		Restore: purpose == "restore",
 	}
 	// Sources without regions read those of the registries and the caller's; a
 	// region that is not known can be any.
