@@ -104,16 +104,20 @@ func drawEmbedded(t *rapid.T, region *embedded.Region, now time.Time) *embedded.
 			}
 			m = embedded.NewArtifact("application/vnd.example.sbom", subject)
 		}
+		if _, there := repo.Image(m.Descriptor().Digest); there {
+			continue // the same artifact again
+		}
 		ago := pick(t, time.Hour, 47*time.Hour, 49*time.Hour, 29*24*time.Hour, 31*24*time.Hour)
 		digest := repo.MustPush(embedded.Push{Manifest: m.Bytes(), Tags: tags, At: now.Add(-ago + time.Duration(n)*time.Second)})
-		if d := m.Descriptor(); !slices.ContainsFunc(pushed, func(p embedded.Descriptor) bool { return p.Digest == d.Digest }) {
-			pushed = append(pushed, d)
-		}
+		pushed = append(pushed, m.Descriptor())
 		if rare(t, 3) {
 			repo.Pull(digest, now.Add(-pick(t, ago/2, ago/4)))
 		}
 		if rare(t, 4) {
 			repo.Archive(digest, now.Add(-pick(t, time.Hour, 50*time.Hour)))
+			if rare(t, 4) { // what is pushed again is restored
+				repo.MustPush(embedded.Push{Manifest: m.Bytes(), At: now.Add(-pick(t, time.Minute, 49*time.Hour))})
+			}
 		}
 	}
 	return repo
