@@ -29,7 +29,16 @@ type forecast struct {
 	// repos are the verdicts by repository; nil is one that cannot be read.
 	repos []verdicts
 	tags  []map[string][]string
+	// marks is what an apply does about the marks of the grace period.
+	marks []map[string]string
 	gaps  int
+	// back says that something else than the grace period holds something.
+	back bool
+}
+
+// acts reports whether an apply does something to a repository.
+func (f *forecast) acts(n int) bool {
+	return f.repos[n].count("delete", "archive") > 0 || len(f.marks[n]) > 0
 }
 
 func (f *forecast) count(what ...string) (n int) {
@@ -41,7 +50,7 @@ func (f *forecast) count(what ...string) (n int) {
 
 // held reports whether something is held, so that the exit code is 4.
 func (f *forecast) held() bool {
-	return f.gaps > 0 || f.count("held") > 0 || slices.ContainsFunc(f.repos, func(v verdicts) bool { return v == nil })
+	return f.gaps > 0 || f.back || slices.ContainsFunc(f.repos, func(v verdicts) bool { return v == nil })
 }
 
 // unread reports whether no repository can be read.
@@ -51,7 +60,7 @@ func (f *forecast) unread() bool {
 
 // clock is the time of judgement.
 func (a *account) clock() time.Time {
-	if a.Fixed {
+	if a.Now == givenPast {
 		return start
 	}
 	return time.Now()
@@ -67,21 +76,27 @@ func (a *account) foresee() *forecast {
 			tags[img.Digest] = img.Tags
 		}
 		f.tags = append(f.tags, tags)
+		f.marks = append(f.marks, map[string]string{})
 		if a.Repos[n].Unreadable {
 			f.repos = append(f.repos, nil)
 			continue
 		}
-		v := verdicts{}
-		for digest, j := range oracle.Judge(a.worldOf(n, a.clock(), gaps)) {
+		v, w := verdicts{}, a.worldOf(n, a.clock(), gaps)
+		for digest, j := range oracle.Judge(w) {
 			v[digest] = j.Verdict
+			if j.Mark != "" {
+				f.marks[n][digest] = j.Mark
+			}
 		}
 		f.repos = append(f.repos, v)
+		f.back = f.back || oracle.HeldBack(w)
 	}
 	most := a.MaxDeletes
 	if most == 0 {
 		most = 10_000
 	}
 	if f.count("delete", "archive") > most {
+		f.back = true
 		for _, v := range f.repos {
 			for digest, verdict := range v {
 				if verdict != "keep" {
@@ -97,29 +112,37 @@ func (a *account) foresee() *forecast {
 // of which something is to go are looked at.
 func (a *account) confirm(planned *forecast) *forecast {
 	f := &forecast{}
-	if planned.count("delete", "archive") == 0 {
-		f.repos = make([]verdicts, len(a.Repos))
-		for n := range f.repos {
-			f.repos[n] = verdicts{}
-		}
+	for range a.Repos {
+		f.repos = append(f.repos, verdicts{})
+	}
+	if !slices.ContainsFunc(a.numbers(), planned.acts) {
 		return f
 	}
 	gaps := a.gaps()
 	f.gaps = len(gaps)
 	for n := range a.Repos {
-		v := verdicts{}
-		if before := planned.repos[n]; before.count("delete", "archive") > 0 {
-			earlier := map[string]oracle.Planned{}
-			for digest, verdict := range before {
-				if verdict != "keep" {
-					earlier[digest] = oracle.Planned{Verdict: verdict, Tags: planned.tags[n][digest]}
-				}
-			}
-			v = oracle.Confirm(a.worldOf(n, a.clock(), gaps), earlier)
+		if !planned.acts(n) {
+			continue
 		}
-		f.repos = append(f.repos, v)
+		earlier := map[string]oracle.Planned{}
+		for digest, verdict := range planned.repos[n] {
+			if verdict != "keep" {
+				earlier[digest] = oracle.Planned{Verdict: verdict, Tags: planned.tags[n][digest]}
+			}
+		}
+		w := a.worldOf(n, a.clock(), gaps)
+		f.repos[n] = oracle.Confirm(w, earlier)
+		f.back = f.back || oracle.HeldBack(w)
 	}
 	return f
+}
+
+// numbers are the positions of all repositories.
+func (a *account) numbers() (list []int) {
+	for n := range a.Repos {
+		list = append(list, n)
+	}
+	return list
 }
 
 // comparePlan compares a saved plan with the forecast.
@@ -167,19 +190,24 @@ func (a *account) name(n int, digest string) string {
 	return fmt.Sprintf("%.19s of %s", digest, a.Repos[n].Name)
 }
 
-// state is what there is: the status and the tags of each image.
+// state is what there is: the status and the tags of each image, without the
+// marks of the grace period.
 type state []map[string]string
 
-func (a *account) state() state {
-	var s state
+func (a *account) state() (s state) {
 	for n := range a.Repos {
-		images := map[string]string{}
-		for _, img := range a.repo(n).Images() {
-			images[img.Digest] = strings.Join(append([]string{img.Status}, img.Tags...), " ")
-		}
-		s = append(s, images)
+		s = append(s, a.stateOf(n))
 	}
 	return s
+}
+
+func (a *account) stateOf(n int) map[string]string {
+	images := map[string]string{}
+	for _, img := range a.repo(n).Images() {
+		tags := slices.DeleteFunc(slices.Clone(img.Tags), oracle.IsMark)
+		images[img.Digest] = strings.Join(append([]string{img.Status}, tags...), " ")
+	}
+	return images
 }
 
 // after returns what there is when what goes has gone.

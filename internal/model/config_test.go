@@ -76,8 +76,8 @@ func (w *world) config() string {
 	case p.MarkPrefix != "in-use":
 		t.line("tag: {prefix: %s}", p.MarkPrefix)
 	}
-	if w.Grace > 0 {
-		t.line("grace: %dd", w.Grace)
+	if p.Grace > 0 {
+		t.line("grace: %s", duration(p.Grace))
 	}
 	return t.String()
 }

@@ -92,12 +92,13 @@ func drawImage(t *rapid.T, n int, simple bool) img {
 	}
 	i.Tags = some(t, pick(t, 0, 1, 1, 2, 3), tagPool...)
 	if rare(t, 8) {
-		i.Tags = append(i.Tags, markTag(pick(t, "in-use", "keep", "regsweep-condemned"), pick(t, marks...)))
+		i.Tags = append(i.Tags, markTag(pick(t, "in-use", "keep", "regsweep-condemned", "regsweep-condemned", "regsweep-kept"), pick(t, marks...)))
 	}
 	i.AttachTo = none
 	if !simple {
 		i.Archived = rare(t, 10)
-		i.Fails = i.isIndex() && rare(t, 15)
+		// What cannot be read can be given and taken no mark.
+		i.Fails = i.isIndex() && rare(t, 15) && !slices.ContainsFunc(i.Tags, oracle.IsMark)
 	}
 	i.Deleted, i.Big = rare(t, 12), rare(t, 4)
 	return i
@@ -207,6 +208,9 @@ func drawPolicy(t *rapid.T) oracle.Policy {
 	}) {
 		p.MarkName = "production"
 	}
+	if rare(t, 4) {
+		p.Grace = pick(t, day, 7*day)
+	}
 	for range pick(t, 0, 0, 0, 1, 2) {
 		p.Protect = append(p.Protect, drawProtect(t))
 	}
@@ -289,7 +293,7 @@ func drawEvent(t *rapid.T, w *world, what ...string) event {
 
 // drawWorld draws a world.
 func drawWorld(t *rapid.T) world {
-	w := world{Policy: drawPolicy(t), Excluded: rare(t, 2), Fixed: rare(t, 3), Saved: rare(t, 2), All: rare(t, 3), Batch: pick(t, 100, 1, 1, 2, 3)}
+	w := world{Policy: drawPolicy(t), Excluded: rare(t, 2), Now: pick(t, clockNow, givenNow, givenNow, givenPast), Saved: rare(t, 2), All: rare(t, 3), Ripe: rare(t, 2), Batch: pick(t, 100, 1, 1, 2, 3)}
 	simple := w.Excluded && rare(t, 2) // equal indexes may be in several repositories
 	for n := range rapid.IntRange(1, len(repoNames)).Draw(t, "repositories") {
 		w.Repos = append(w.Repos, drawRepo(t, n, simple))
@@ -332,10 +336,12 @@ func drawWorld(t *rapid.T) world {
 			w.Between = append(w.Between, drawEvent(t, &w, between...))
 		}
 	}
+	// After a day our own reading of an index may count as a pull, or may not.
+	w.Excluded = w.Excluded || w.Pause >= day || w.Ripe && w.Policy.Grace > 0
 	switch {
 	case rare(t, 12):
 		w.Flaky = 3 + below(t, 9)
-		w.Fixed = true
+		w.Now = givenPast
 	case rare(t, 2):
 		for range pick(t, 1, 2, 3) {
 			d := during{Nth: below(t, 4), event: drawEvent(t, &w, happenings...), Takes: pick(t, 301*second, 31*second, 31*second, 0)}

@@ -87,7 +87,7 @@ func (c *tally) check(t *testing.T) {
 		return
 	}
 	for _, what := range slices.Concat(happenings, between, []string{
-		"deleted", "archived", "kept", "held", "spared", "exit 0", "exit 1", "exit 4", "saved plans", "refused", "sheltered",
+		"deleted", "archived", "kept", "held", "spared", "exit 0", "exit 1", "exit 4", "saved plans", "refused", "sheltered", "condemn", "unmark",
 	}) {
 		if c.n[what] < 5 {
 			t.Errorf("%s: %d times in %d worlds", what, c.n[what], c.n["worlds"])
@@ -112,6 +112,11 @@ func try(t *testing.T, w world, seen *tally) (problems []string) {
 		// Events change the world, and the drawn one is needed to print it.
 		w.Repos, w.Sources = slices.Clone(w.Repos), slices.Clone(w.Sources)
 		r := &trial{account: newAccount(&w, dir), seen: seen}
+		if w.Now == clockNow {
+			// Without a time of judgement a run takes the time of each judgement, and
+			// the pace of its calls is a matter of milliseconds.
+			time.Sleep(time.Second)
+		}
 		r.run()
 		problems = r.problems
 	})
@@ -163,6 +168,9 @@ func (r *trial) run() {
 		return
 	}
 	r.step = "second run"
+	if r.Ripe {
+		time.Sleep(time.Duration(r.Policy.Grace)*time.Millisecond + time.Minute)
+	}
 	r.apply(nil, false)
 	if len(r.problems) > 0 {
 		return
@@ -253,7 +261,7 @@ func (r *trial) apply(planned *forecast, disturbed bool) {
 	before := r.state()
 	want := r.after(before, now)
 	families := r.families(now)
-	r.read(func(n int) bool { return planned == nil || planned.repos[n].count("delete", "archive") > 0 })
+	r.read(func(n int) bool { return planned == nil || planned.acts(n) })
 	out := r.command(w, args...)
 	after := r.state()
 	r.compareSent(w, now)
@@ -262,6 +270,9 @@ func (r *trial) apply(planned *forecast, disturbed bool) {
 		r.compareDisturbed(before, after, now)
 	} else {
 		r.add(r.difference(want, after))
+		if planned == nil {
+			r.compareMarks(shown)
+		}
 	}
 	r.compareExit(out, shown, planned == nil, now)
 	for n := range before {
@@ -317,14 +328,30 @@ func (r *trial) leave(families []map[string][]oracle.Image, before, after state)
 	}
 }
 
+// compareMarks checks the marks of the grace period after an apply of which
+// nothing came between.
+func (r *trial) compareMarks(shown *forecast) {
+	for n, marks := range shown.marks {
+		for _, img := range r.worldOf(n, r.clock(), nil).Repository.Images {
+			what := marks[img.Digest]
+			if what != "" && oracle.Condemned(img) != (what == "condemn") {
+				r.wrong("%s has the tags %q, and the oracle says %s", r.name(n, img.Digest), img.Tags, what)
+			}
+			if what != "" {
+				r.seen.add(what, 1)
+			}
+		}
+	}
+}
+
 // disturb lets something happen while a deletion is under way.
 func (r *trial) disturb(d during, now *forecast) {
 	func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		before := r.state()[d.Repo]
+		before := r.stateOf(d.Repo)
 		h := r.happen(d.event, now.condemned(d.Repo))
-		after := r.state()[d.Repo]
+		after := r.stateOf(d.Repo)
 		if r.others[d.Repo] == nil {
 			r.others[d.Repo] = map[string]bool{}
 		}
@@ -342,7 +369,6 @@ func (r *trial) disturb(d during, now *forecast) {
 // compareSent checks every deletion that was sent: it was condemned by plan and
 // oracle, and nothing that regsweep must have seen by then speaks against it.
 func (r *trial) compareSent(w *wire, now *forecast) {
-	sent := map[string]bool{}
 	for _, d := range w.sent {
 		verdict := "delete"
 		if d.archive {
@@ -353,14 +379,16 @@ func (r *trial) compareSent(w *wire, now *forecast) {
 				r.wrong("sent: %s %s, and the oracle says %q", verdict, r.name(d.repo, digest), got)
 			}
 			for _, s := range r.shelters {
-				if s.repo == d.repo && s.digest == digest && !d.at.Before(s.from) && !sent[fmt.Sprint(s.repo, s.cause)] {
+				if s.repo == d.repo && s.digest == digest && !d.at.Before(s.from) && d.there[s.cause] != "" {
 					r.wrong("sent: %s %s at %s, and since %s regsweep must know of: %s", verdict, r.name(d.repo, digest),
 						d.at.Format(time.TimeOnly), s.from.Format(time.TimeOnly), s.why)
 				}
 			}
 		}
-		for _, digest := range d.digests {
-			sent[fmt.Sprint(d.repo, digest)] = true
+		for _, tag := range d.tags {
+			if !oracle.IsMark(tag) {
+				r.wrong("sent: take the tag %q from an image of %s", tag, r.Repos[d.repo].Name)
+			}
 		}
 	}
 }
@@ -392,7 +420,7 @@ func (r *trial) compareExit(out outcome, shown *forecast, direct bool, now *fore
 	switch {
 	case direct && shown.unread():
 		exit = failed
-	case direct && shown.held(), shown.count("held") > 0, now.held():
+	case direct && shown.held(), shown.back, now.gaps > 0, now.back:
 		exit = held
 	}
 	if out.exit != exit {

@@ -43,8 +43,8 @@ func (o outcome) String() string { return fmt.Sprintf("exit code %d\n%s", o.exit
 // wire.
 func (a *account) command(w *wire, args ...string) outcome {
 	var stdout, stderr bytes.Buffer
-	if a.Fixed {
-		args = append(args, "--now", start.Format(time.RFC3339))
+	if a.Now != clockNow {
+		args = append(args, "--now", a.clock().Format(time.RFC3339Nano))
 	}
 	for _, s := range a.Sources {
 		if s.Ignored {

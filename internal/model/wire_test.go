@@ -31,7 +31,11 @@ type deletion struct {
 	repo    int
 	digests []string
 	archive bool
-	at      time.Time
+	// tags are those that are taken from images, which stay.
+	tags []string
+	at   time.Time
+	// there are the images of the repository when the call was sent.
+	there map[string]string
 }
 
 func newWire(a *account, happen func(repo, n int)) *wire {
@@ -73,18 +77,25 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	}
 	for _, id := range in.ImageIDs {
-		d.digests = append(d.digests, id.ImageDigest+id.ImageTag)
+		if id.ImageTag != "" {
+			d.tags = append(d.tags, id.ImageTag)
+		} else {
+			d.digests = append(d.digests, id.ImageDigest)
+		}
 	}
 	if d.archive {
-		d.digests = []string{in.ImageID.ImageDigest + in.ImageID.ImageTag}
+		d.digests = []string{in.ImageID.ImageDigest}
 	}
+	d.there = w.account.stateOf(d.repo)
 	// Nobody waits for a lock while time passes.
 	w.mu.Lock()
 	w.sent = append(w.sent, d)
 	n := w.nth[d.repo]
-	w.nth[d.repo]++
+	if len(d.digests) > 0 {
+		w.nth[d.repo]++
+	}
 	w.mu.Unlock()
-	if w.happen != nil {
+	if w.happen != nil && len(d.digests) > 0 {
 		w.happen(d.repo, n)
 	}
 	return w.direct.RoundTrip(r)

@@ -28,8 +28,8 @@ type world struct {
 	Policy oracle.Policy
 	// MaxDeletes is the limit of a run; 0 is the default.
 	MaxDeletes int
-	// Grace is in days.
-	Grace   int
+	// Ripe says that the grace period is over when the second run begins.
+	Ripe    bool
 	Sources []source
 	Uses    []use
 	// Moves are tags that move after the uses began.
@@ -42,8 +42,8 @@ type world struct {
 	NoTags bool
 	// Flaky lets every so many calls fail once, for a passing reason; 0 is never.
 	Flaky int
-	// Fixed gives the commands the time of judgement.
-	Fixed bool
+	// Now is the time of judgement that the commands are given.
+	Now judgement
 	// Saved applies a saved plan; without it apply plans itself.
 	Saved bool
 	// All lists kept images in the plan.
@@ -57,7 +57,16 @@ type world struct {
 	During  []during
 }
 
-// repo is a repository.
+// judgement is a time of judgement.
+type judgement int
+
+const (
+	clockNow  judgement = iota // none is given
+	givenNow                   // that of the clock when the command begins
+	givenPast                  // the beginning of the world
+)
+
+// repoSpec is a repository.
 type repoSpec struct {
 	Name      string
 	Region    string
@@ -233,7 +242,7 @@ type during struct {
 func (w world) GoString() string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, "\n  "+format, args...) }
-	p("saved %v all %v fixed %v pause %dms batch %d flaky %d excluded %v no tags %v grace %dd", w.Saved, w.All, w.Fixed, w.Pause, w.Batch, w.Flaky, w.Excluded, w.NoTags, w.Grace)
+	p("saved %v all %v now %v pause %dms batch %d flaky %d excluded %v no tags %v ripe %v", w.Saved, w.All, w.Now, w.Pause, w.Batch, w.Flaky, w.Excluded, w.NoTags, w.Ripe)
 	for _, line := range strings.Split(strings.TrimSpace(w.config()), "\n") {
 		p("| %s", line)
 	}

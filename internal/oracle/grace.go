@@ -76,3 +76,16 @@ func HeldBack(w World) bool {
 	return going && w.overShare(heads) ||
 		slices.ContainsFunc(heads, func(h *head) bool { return h.verdict() == "held" && !h.waits() })
 }
+
+// Condemned reports whether an image has a mark that counts.
+func Condemned(img Image) bool {
+	_, condemned := condemnedSince(&img)
+	return condemned
+}
+
+// IsMark reports whether a tag is one of the grace period.
+func IsMark(tag string) bool {
+	_, condemned := markTime("regsweep-condemned-", tag)
+	_, kept := markTime("regsweep-kept-", tag)
+	return condemned || kept
+}
