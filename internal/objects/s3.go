@@ -104,6 +104,9 @@ func (o *Object) explain(err error, action, region string) error {
 		return nil
 	}
 	if denied, ok := errors.AsType[*awsapi.DeniedError](err); ok {
+		if denied.Action == "s3:ListObjectsV2" { // the call's name; the action has another
+			denied.Action = listAction
+		}
 		if denied.Resource == "" && denied.Action == action {
 			denied.Resource = fmt.Sprintf("arn:%s:s3:::%s", awsapi.Partition(region), o.bucket)
 			if action != listAction {
