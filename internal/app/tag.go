@@ -39,6 +39,9 @@ type Tagging struct {
 	Open OpenTagger
 }
 
+// ErrNothingSeen says that there is nothing to tag by.
+var ErrNothingSeen = errors.New("what the usage sources see is tagged, and the configuration says that there are none (usage: none)")
+
 // NarrowError says that a glob that narrows a run matches nothing.
 type NarrowError struct {
 	// Flag is what was to be narrowed, "source" or "namespace".
@@ -82,7 +85,10 @@ func (a *App) newTagReport(t Tagging) *tagging.Report {
 
 // narrow returns the run over the sources that are meant.
 func (a *App) narrow(t Tagging) (*App, error) {
-	if len(a.Sources) == 0 {
+	switch {
+	case len(a.Sources) == 0 && a.UsageNone:
+		return nil, ErrNothingSeen
+	case len(a.Sources) == 0:
 		return nil, ErrNoUsage
 	}
 	narrowed := *a
@@ -251,6 +257,7 @@ func (r *tagRun) all(ctx context.Context, uses *policy.Uses) error {
 	for i := range r.result.Images {
 		if img := &r.result.Images[i]; !img.Active() && img.Action != tagging.Leave && img.Action != tagging.Pass {
 			r.failImage(img, &registry.ArchivedError{Digest: img.Digest, Status: img.Status()})
+			img.Remove = nil
 		}
 	}
 	if r.open == nil {
@@ -266,6 +273,7 @@ func (r *tagRun) all(ctx context.Context, uses *policy.Uses) error {
 			return err
 		}
 		if err := r.image(ctx, &r.result.Images[i]); err != nil {
+			r.result.Images = r.result.Images[:i+1]
 			return err
 		}
 	}
@@ -310,14 +318,16 @@ func (r *tagRun) image(ctx context.Context, img *tagging.Image) error {
 	sent := context.WithoutCancel(ctx)
 	written := false
 	img.Remove = nil
-	if img.Error == "" && (img.Action == tagging.Write || img.Action == tagging.Move) {
+	if img.Error != "" {
+		return nil
+	}
+	if img.Action == tagging.Write || img.Action == tagging.Move {
 		err := r.write(sent, img)
 		if err != nil {
+			r.failImage(img, err)
 			if fatal(ctx, err) {
-				r.failImage(img, err)
 				return fmt.Errorf("repository %s: %w", r.repo.Name, err)
 			}
-			r.failImage(img, err)
 		}
 		written = err == nil
 	}

@@ -16,7 +16,7 @@ import (
 
 func newTag(w *World, f *flags) *cobra.Command {
 	var yes, dryRun, watch bool
-	var interval time.Duration
+	interval := duration(tagInterval)
 	var sources, namespaces []string
 	cmd := &cobra.Command{
 		Use:   "tag",
@@ -38,7 +38,7 @@ be tagged; 4 a source is a gap (what is known to be in use is tagged).`,
 	cmd.Flags().BoolVar(&yes, "yes", false, "change the tags, and do not only show what would change")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only show what would change; the default")
 	cmd.Flags().BoolVar(&watch, "watch", false, "go on, and tag at once what comes into use")
-	cmd.Flags().DurationVar(&interval, "interval", tagInterval, "with --watch, the `time` between two readings of all sources")
+	cmd.Flags().Var(&interval, "interval", "with --watch, the `time` between two readings of all sources")
 	cmd.Flags().StringArrayVar(&sources, "source", nil, "only what usage sources that match this `glob` see; may be repeated")
 	cmd.Flags().StringArrayVar(&namespaces, "namespace", nil, "only what is in Kubernetes namespaces that match this `glob`; may be repeated")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -48,8 +48,8 @@ be tagged; 4 a source is a gap (what is known to be in use is tagged).`,
 		switch {
 		case !watch && cmd.Flags().Changed("interval"):
 			return usageError("--interval goes with --watch")
-		case watch && interval < time.Second:
-			return usageError("--interval %s: write a time of 1s at least", interval)
+		case watch && interval < duration(time.Second):
+			return usageError("--interval: write a time of 1s at least")
 		case watch && f.now != "":
 			return usageError("--now and --watch exclude each other: what is seen is in use now")
 		case watch && cmd.Flags().Changed("output"):
@@ -63,7 +63,7 @@ be tagged; 4 a source is a gap (what is known to be in use is tagged).`,
 		defer r.close()
 		t := r.tagging(yes, sources, namespaces)
 		if watch {
-			return narrowError(r.WatchTags(cmd.Context(), app.Watching{Tagging: t, Interval: interval}))
+			return narrowError(r.WatchTags(cmd.Context(), app.Watching{Tagging: t, Interval: time.Duration(interval)}))
 		}
 		if yes && r.Judge().After(w.Now()) {
 			return usageError("--now %s is later than the clock: a mark would tell of a use in the future", f.now)
@@ -130,7 +130,7 @@ func (r *run) tag(ctx context.Context, t app.Tagging) error {
 // narrowError makes the mistake of a flag one of usage.
 func narrowError(err error) error {
 	var narrow *app.NarrowError
-	if errors.As(err, &narrow) {
+	if errors.As(err, &narrow) || errors.Is(err, app.ErrNothingSeen) {
 		return &exitError{exitUsage, err}
 	}
 	return err

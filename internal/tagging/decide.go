@@ -77,9 +77,6 @@ func targets(g *graph.Graph, named policy.Naming) []Image {
 			}
 			images[k].State = policy.Stronger(images[k].State, n.State)
 			images[k].uses = append(images[k].uses, n.Uses...)
-			if top != n.Image {
-				images[k].platforms++
-			}
 		}
 	}
 	for i := range images {

@@ -70,12 +70,13 @@ type Image struct {
 	// Error says what could not be done.
 	Error string `json:"error,omitempty"`
 
-	all       []string
-	marks     []mark
-	keep      int
-	status    image.Status
-	uses      []image.Use
-	platforms int
+	// all are the tags that it has, and marks those of them that tell a time, the
+	// newest first, of which keep stay.
+	all    []string
+	marks  []mark
+	keep   int
+	status image.Status
+	uses   []image.Use
 }
 
 // Totals count images and marks.

@@ -190,12 +190,18 @@ func TestWatchDenied(t *testing.T) {
 	c := Config{Namespaces: []string{ns}}
 	w := startWatch(t, reader(t, server, ns, c), c)
 	w.sees("registry.example.com/denied:1")
-	w.until("the watch is denied", func() bool {
-		return slices.ContainsFunc(w.errs, func(err error) bool {
-			var access *AccessError
-			return errors.As(err, &access) && access.Verb == "watch" && access.Resources[0] == "pods"
+	for _, kind := range workloads() {
+		if kind.optional || kind.kind == helmKind {
+			continue
+		}
+		resource := resource{group: kind.group, name: kind.resource}.String()
+		w.until("the watch of "+resource+" is denied", func() bool {
+			return slices.ContainsFunc(w.errs, func(err error) bool {
+				var access *AccessError
+				return errors.As(err, &access) && access.Verb == "watch" && access.Resources[0] == resource
+			})
 		})
-	})
+	}
 }
 
 // When the API server is back, what is there is seen, and after that again what
