@@ -148,6 +148,20 @@ const (
 	viaID
 )
 
+// Of returns the uses that hold each image of a repository itself, those that
+// keep the whole repository with every image.
+func (u *Uses) Of(g *graph.Graph) func(i int32) []image.Use {
+	r := u.resolve(g)
+	return func(i int32) (list []image.Use) {
+		for _, at := range [][]int32{r.byImage[i], r.whole} {
+			for _, use := range at {
+				list = append(list, u.all[use])
+			}
+		}
+		return list
+	}
+}
+
 // resolve finds the images of a repository that are in use.
 func (u *Uses) resolve(g *graph.Graph) resolved {
 	r := resolved{byImage: map[int32][]int32{}}
