@@ -166,7 +166,12 @@ func (p *putting) one(ctx context.Context, d image.Digest) error {
 		}
 		return err
 	}
-	had := slices.DeleteFunc(slices.Clone(tags), func(t string) bool { return slices.Contains(left, t) })
+	had := []string{}
+	for _, tag := range tags {
+		if !slices.Contains(left, tag) {
+			had = append(had, tag)
+		}
+	}
 	p.out.Put = append(p.out.Put, PutBack{Digest: d, Tags: had, Left: left})
 	return nil
 }
