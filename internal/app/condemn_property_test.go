@@ -86,7 +86,7 @@ func TestPropertyGrace(t *testing.T) {
 			keptAt[name] = now
 		}
 		for range rapid.IntRange(3, 12).Draw(rt, "runs") {
-			now = now.Add(time.Duration(rapid.IntRange(1, 5*24*3600).Draw(rt, "seconds")) * time.Second)
+			now = now.Add(rapid.SampledFrom([]time.Duration{time.Second, Day, 3 * Day, 4 * Day, 7 * Day, 7*Day + time.Second}).Draw(rt, "later"))
 			var used []string
 			for _, name := range there {
 				if rapid.IntRange(0, 2).Draw(rt, "used") == 0 {
