@@ -115,9 +115,15 @@ type Page struct {
 	Address string `yaml:"address"`
 }
 
-// Notify is one receiver of reports.
+// Notify is one receiver of reports: a webhook or a topic.
 type Notify struct {
 	Webhook Webhook `yaml:"webhook"`
+	SNS     SNS     `yaml:"sns"`
+}
+
+// SNS is a topic of Amazon SNS that reports are published to.
+type SNS struct {
+	TopicARN string `yaml:"topicArn"`
 }
 
 // Webhook receives reports by HTTP POST.

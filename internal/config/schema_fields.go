@@ -74,15 +74,17 @@ var fields = map[string]field{
 	"mode": {doc: "What the controller and the Lambda function may do: plan, or apply too.", standard: "plan", change: replace(oneOf("plan", "apply"))},
 
 	"controller":              {doc: "When and how regsweep controller runs.", change: schedule},
-	"controller.interval":     {doc: "Time between runs."},
+	"controller.interval":     {doc: "Time between runs, at least 1m. Default: 6h, unless there is a schedule."},
 	"controller.schedule":     {doc: "Cron expression of five fields: minute, hour, day of the month, month, day of the week."},
 	"controller.timeZone":     {doc: "Time zone of the schedule, from the IANA database, such as Europe/Berlin.", standard: "UTC"},
 	"controller.page":         {doc: "The web page of the controller."},
 	"controller.page.address": {doc: "Address to listen on, such as \":8080\"."},
 
-	"notify":               {doc: "Who gets reports.", change: func(s *jsonschema.Schema) { s.Items.Required = []string{"webhook"} }},
-	"notify[].webhook":     {doc: "Reports go to a URL by HTTP POST.", change: func(s *jsonschema.Schema) { s.Required = []string{"url"} }},
-	"notify[].webhook.url": {doc: "URL of the receiver, http or https; ${env:NAME} keeps secrets out of the file.", change: pattern(`^https?://.`)},
+	"notify":                {doc: "Who gets reports.", change: func(s *jsonschema.Schema) { receivers(s.Items) }},
+	"notify[].webhook":      {doc: "Reports go to a URL by HTTP POST.", change: func(s *jsonschema.Schema) { s.Required = []string{"url"} }},
+	"notify[].webhook.url":  {doc: "URL of the receiver, http or https; ${env:NAME} keeps secrets out of the file.", change: pattern(`^https?://.`)},
+	"notify[].sns":          {doc: "Reports go to a topic of Amazon SNS.", change: func(s *jsonschema.Schema) { s.Required = []string{"topicArn"} }},
+	"notify[].sns.topicArn": {doc: "ARN of the topic.", change: pattern(topicARN.String())},
 }
 
 // replace puts another schema in the place of the one that follows from the Go
@@ -117,6 +119,11 @@ func exclude(s *jsonschema.Schema, a, b string) {
 func schedule(s *jsonschema.Schema) {
 	exclude(s, "interval", "schedule")
 	s.DependentRequired = map[string][]string{"timeZone": {"schedule"}}
+}
+
+// receivers asks for exactly one receiver in an entry.
+func receivers(s *jsonschema.Schema) {
+	s.OneOf = []*jsonschema.Schema{{Required: []string{"webhook"}}, {Required: []string{"sns"}}}
 }
 
 func share() *jsonschema.Schema {

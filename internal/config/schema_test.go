@@ -41,7 +41,7 @@ func TestSchemaAcceptsGoodFiles(t *testing.T) {
 // follows from the environment, from other fields, or from expressions, and
 // what a YAML parser reads in another way.
 var beyondSchema = map[string]bool{
-	"cel": true, "controller-schedule": true, "env-duplicate-secret": true, "env-malformed": true, "env-unset": true,
+	"cel": true, "controller-interval": true, "controller-never": true, "controller-schedule": true, "env-duplicate-secret": true, "env-malformed": true, "env-unset": true,
 	"grace-mark": true, "orphans": true, "patterns": true, "rule-names": true, "same-registry": true, "semver": true,
 	"syntax-second-document": true, "tag-latest": true, "tag-of-artifact": true, "two-documents": true, "unreachable-rules": true, "yaml-tags": true,
 }

@@ -56,10 +56,16 @@ func (c checker) mode() {
 	}
 }
 
+// minInterval is the shortest time between runs.
+const minInterval = time.Minute
+
 func (c checker) controller() {
 	k := c.cfg.Controller
 	if c.doc.Has("controller.interval") && c.doc.Has("controller.schedule") {
 		c.doc.WrongField("controller.schedule", "controller.interval and controller.schedule exclude each other: write one of them")
+	}
+	if c.said("controller.interval") && k.Interval < minInterval {
+		c.doc.Wrong("controller.interval", "%s is too short: the least is 1m", c.doc.Show("controller.interval"))
 	}
 	if c.said("controller.schedule") {
 		if err := checkSchedule(k.Schedule); err != nil {
@@ -86,19 +92,44 @@ func validAddress(address string) bool {
 	return err == nil && convErr == nil && 0 <= n && n <= 65535
 }
 
+// topicARN is the ARN of a standard topic. One of the FIFO kind delivers to
+// queues only ("Amazon SNS FIFO topics" in the developer guide).
+var topicARN = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`)
+
 func (c checker) notify() {
 	for i, n := range c.cfg.Notify {
 		path := strict.Index("notify", i)
-		switch at := path + ".webhook.url"; {
+		webhook, topic := c.doc.Has(path+".webhook"), c.doc.Has(path+".sns")
+		switch {
 		case c.doc.Bad(path):
-		case !c.doc.Has(path + ".webhook"):
-			c.doc.Wrong(path, "has no receiver: write webhook: {url: …}")
-		case !c.doc.Has(at):
-			c.doc.Wrong(path+".webhook", "has no url")
-		case !validURL(n.Webhook.URL):
-			c.doc.Wrong(at, "%s is no URL such as https://hooks.example.com/regsweep", c.doc.Show(at))
+		case webhook && topic:
+			c.doc.WrongField(path+".sns", "this entry has a webhook already: write one entry for each")
+		case topic:
+			c.topic(path, n.SNS)
+		case webhook:
+			c.webhook(path, n.Webhook)
+		default:
+			c.doc.Wrong(path, "has no receiver: write webhook: {url: …} or sns: {topicArn: …}")
 		}
 	}
+}
+
+func (c checker) webhook(path string, w Webhook) {
+	switch at := path + ".webhook.url"; {
+	case !c.doc.Has(at):
+		c.doc.Wrong(path+".webhook", "has no url")
+	case !validURL(w.URL):
+		c.doc.Wrong(at, "%s is no URL such as https://hooks.example.com/regsweep", c.doc.Show(at))
+	}
+}
+
+func (c checker) topic(path string, t SNS) {
+	at := path + ".sns.topicArn"
+	if !c.doc.Has(at) {
+		c.doc.Wrong(path+".sns", "has no topicArn")
+		return
+	}
+	c.text(at, t.TopicARN, topicARN, "the ARN of a standard topic such as arn:aws:sns:eu-west-1:111122223333:regsweep")
 }
 
 func validURL(text string) bool {

@@ -52,6 +52,7 @@ var cliServices = []func(*world) []cliStep{
 	lambdaSteps,
 	appRunnerSteps,
 	s3Steps,
+	snsSteps,
 }
 
 // TestAWSCommand calls every operation that the server knows through the aws

@@ -61,6 +61,7 @@ type Server struct {
 	denials  []denial
 	policies map[string]policy // by principal
 	sessions int               // sessions of roles given out so far
+	topics   map[string][]SNSMessage
 }
 
 // New returns a server with the default account in it, which has nothing yet.

@@ -17,6 +17,7 @@ func services() []*service {
 		lambdaService(),
 		appRunnerService(),
 		s3Service(),
+		snsService(),
 	}
 }
 
