@@ -95,7 +95,11 @@ func (o *Outcome) Held() bool { return o.Gaps || o.Plan.Totals.HeldBack() > 0 }
 // CollectUsage reads the usage sources.
 func (a *App) CollectUsage(ctx context.Context) (*usage.Result, error) {
 	a.Progress.phase("reading what is in use")
-	return usage.Collect(ctx, a.Sources, a.Usage)
+	opts := a.Usage
+	opts.Read = func(s usage.Status, took time.Duration) {
+		a.Log.Debug("usage source read", "source", s.Name, "uses", s.Uses, "status", s.Status, "detail", s.Detail, "took", took.Round(time.Millisecond))
+	}
+	return usage.Collect(ctx, a.Sources, opts)
 }
 
 // known is what is in use, in the form that judging needs.

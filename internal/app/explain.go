@@ -90,9 +90,12 @@ func (a *App) explain(ctx context.Context, name string, k *known) (found []plan.
 	return found, ambiguous(name, found)
 }
 
-// ambiguous returns an error where what was found is not one image, in one
-// repository or in several.
+// ambiguous returns an error where the beginning of a digest is that of several
+// images. A tag may well be that of one image in each registry.
 func ambiguous(name string, found []plan.Explanation) error {
+	if _, _, cut := beginning(name); !cut {
+		return nil
+	}
 	several := slices.ContainsFunc(found, func(x plan.Explanation) bool { return x.Image.Digest != found[0].Image.Digest })
 	if !several {
 		return nil

@@ -108,3 +108,22 @@ func TestAmbiguousErrorIsShort(t *testing.T) {
 		t.Errorf("text (-want +got):\n%s", diff)
 	}
 }
+
+// TestExplainTagInSeveralRegistries: a tag without a host means each registry,
+// and the images that carry it are all explained.
+func TestExplainTagInSeveralRegistries(t *testing.T) {
+	p, problems := policy.Compile(policy.Spec{Rules: []policy.Rule{{Name: "all"}}, Limits: policy.Limits{MaxDeletes: 99, MaxShare: 1}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	one, other := New("apps/web").Add("a", Age(9*Day), Tags("v1")), New("apps/web").Add("b", Age(9*Day), Tags("v1"))
+	app := &App{
+		Readers:   []registry.Reader{shelf{repo: one, reads: new(int)}, shelf{repo: other, reads: new(int)}},
+		UsageNone: true, Policy: p, Judge: Now.Time, Now: Now.Time, Log: slog.New(slog.DiscardHandler),
+	}
+	app.Usage.Now = app.Now
+	found, err := app.Explain(t.Context(), []string{"apps/web:v1"})
+	if err != nil || len(found) != 2 || found[0].Image.Digest != D("a") || found[1].Image.Digest != D("b") {
+		t.Errorf("found %v, error %v; want both images", found, err)
+	}
+}

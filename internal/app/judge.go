@@ -31,8 +31,10 @@ type judgement struct {
 func (a *App) judgeAll(ctx context.Context, wait func() (*known, error), out *Outcome) error {
 	lists := make([][]image.Repository, len(a.Readers))
 	names := make([][]string, len(a.Readers)) // of all repositories, selected or not
+	readers := make([]*timed, len(a.Readers))
 	group, listCtx := errgroup.WithContext(ctx)
 	for i, reader := range a.Readers {
+		readers[i] = newTimed(reader, a.Now)
 		group.Go(func() (err error) {
 			registry := reader.Identity().Name
 			lists[i], err = reader.Repositories(listCtx, func(name string) bool {
@@ -53,7 +55,7 @@ func (a *App) judgeAll(ctx context.Context, wait func() (*known, error), out *Ou
 	results := make([][]judgement, len(a.Readers))
 	group, readCtx := errgroup.WithContext(ctx)
 	group.SetLimit(readAhead)
-	for i, reader := range a.Readers {
+	for i, reader := range readers {
 		results[i] = make([]judgement, len(lists[i]))
 		for n, repo := range lists[i] {
 			group.Go(func() error {
@@ -65,6 +67,9 @@ func (a *App) judgeAll(ctx context.Context, wait func() (*known, error), out *Ou
 	}
 	if err := group.Wait(); err != nil {
 		return err
+	}
+	for i, reader := range readers {
+		a.readOf(reader, len(names[i]))
 	}
 	k, err := wait()
 	if err != nil {

@@ -180,7 +180,7 @@ Try it without an account:  regsweep demo`,
 	p.StringVar(&f.now, "now", "", "judge as of this `time` (RFC 3339)")
 	p.StringArrayVar(&f.ignoreGaps, "ignore-gap", nil, "go on although this usage `source` is a gap; recorded in the plan")
 	p.StringVar(&f.logFormat, "log-format", "text", "format of the log on stderr: text or json")
-	p.BoolVarP(&f.verbose, "verbose", "v", false, "log more")
+	p.BoolVarP(&f.verbose, "verbose", "v", false, "log what was read of each source and registry, how long it took, and the calls")
 	root.AddCommand(
 		newDemo(w, f), newInit(w, f), newUsage(w, f), newPlan(w, f), newApply(w, f),
 		newExplain(w, f), newTag(w, f), newHistory(w, f), newRestore(w, f), newPermissions(w, f), newSchema(w), newVersion(w),

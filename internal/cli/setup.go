@@ -40,7 +40,12 @@ type run struct {
 // close ends the use of the cache and of the plan. What is remembered of
 // manifests is written as they are read, so an error here loses nothing.
 func (r *run) close() {
-	total := r.env.AWS.Stats().Total()
+	stats := r.env.AWS.Stats()
+	for _, o := range stats.Operations {
+		r.Log.Debug("AWS called", "account", o.Account, "region", o.Region, "service", o.Service, "operation", o.Operation,
+			"calls", o.Calls, "retries", o.Retries, "throttled", o.Throttled)
+	}
+	total := stats.Total()
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	r.Log.Debug("run ended", "calls", total.Calls, "retries", total.Retries, "throttled", total.Throttled,

@@ -36,6 +36,9 @@ type Options struct {
 	ConfigID string
 	// Now is the clock. It is required.
 	Now func() time.Time
+	// Read, where it is set, is told what each source answered and how long that
+	// took, in the order of the sources, when all have.
+	Read func(s Status, took time.Duration)
 }
 
 // Result is what a collection found.
@@ -76,7 +79,7 @@ func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error
 		return nil, err
 	}
 	started := opts.Now()
-	outcomes := run(ctx, entries)
+	outcomes := run(ctx, entries, opts.Now)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("collect what is in use: %w", context.Cause(ctx))
 	}
@@ -99,7 +102,11 @@ func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error
 		}
 		causes := t.causes(outcomes[i].err, entry.AtLeast, last[name])
 		ignored := slices.Contains(opts.IgnoreGaps, name)
-		result.Snapshot.Sources = append(result.Snapshot.Sources, t.status(name, causes, ignored, outcomes[i].findings.Notes))
+		status := t.status(name, causes, ignored, outcomes[i].findings.Notes)
+		if opts.Read != nil {
+			opts.Read(status, outcomes[i].took)
+		}
+		result.Snapshot.Sources = append(result.Snapshot.Sources, status)
 		result.Snapshot.Uses = append(result.Snapshot.Uses, t.uses...)
 		if len(causes) > 0 && !ignored {
 			result.Gaps = append(result.Gaps, Gap{image.Gap{Source: name, Detail: strings.Join(causes, "; ")}, entry.Covers})
@@ -142,16 +149,19 @@ type outcome struct {
 	err      error
 	// panicked is what the source panicked with, and where.
 	panicked string
+	took     time.Duration
 }
 
 // run runs all sources and waits for all of them.
-func run(ctx context.Context, entries []Entry) []outcome {
+func run(ctx context.Context, entries []Entry, now func() time.Time) []outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	outcomes := make([]outcome, len(entries))
 	var wg sync.WaitGroup
 	for i, entry := range entries {
 		wg.Go(func() {
+			began := now()
+			defer func() { outcomes[i].took = now().Sub(began) }()
 			// A source that ends its goroutine has not answered.
 			outcomes[i].err = errors.New("the source ended without an answer")
 			defer func() {

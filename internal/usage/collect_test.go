@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -271,4 +272,30 @@ func BenchmarkCollect(b *testing.B) {
 	for b.Loop() {
 		collect(b, Options{}, answers("k", observations...))
 	}
+}
+
+// TestCollectTellsWhatWasRead: who follows a run is told of each source.
+func TestCollectTellsWhatWasRead(t *testing.T) {
+	type read struct {
+		name, status string
+		uses         int
+		took         time.Duration
+	}
+	synctest.Test(t, func(t *testing.T) {
+		slow := Entry{Source: fake{"slow", func(context.Context) (Findings, error) {
+			time.Sleep(3 * time.Second)
+			return Findings{Observations: []Observation{running("a", web+":1", "")}}, nil
+		}}}
+		var got []read
+		_, err := Collect(t.Context(), []Entry{slow, fails("broken", errors.New("denied"))}, Options{
+			Now: time.Now, Read: func(s Status, took time.Duration) { got = append(got, read{s.Name, s.Status, s.Uses, took}) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []read{{"slow", StatusOK, 1, 3 * time.Second}, {"broken", StatusGap, 0, 0}}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(read{})); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
 }
