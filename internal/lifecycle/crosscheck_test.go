@@ -31,14 +31,14 @@ func contentsOf(t *rapid.T, repo *embedded.Repository) (*image.Contents, map[ima
 	}
 	for _, img := range repo.Images() { // sorted by digest
 		d := digest(img.Digest)
-		m := &image.Manifest{Subject: digest(img.Subject)}
+		m := &image.Manifest{Subject: digest(img.Subject).OrNil()}
 		for _, child := range img.Children {
 			m.Children = append(m.Children, image.Child{Digest: digest(child), Platform: "linux/amd64"})
 		}
 		status := map[string]image.Status{"ACTIVE": image.Active, "ARCHIVED": image.Archived, "ACTIVATING": image.Activating}[img.Status]
 		c.Images = append(c.Images, image.Image{
 			Digest: d, Tags: img.Tags, PushedAt: image.At(img.PushedAt), PulledAt: image.At(img.PulledAt),
-			Type: image.NewType(img.MediaType, img.ArtifactType, m.Subject), Status: status,
+			Type: image.NewType(img.MediaType, img.ArtifactType, digest(img.Subject)), Status: status,
 		})
 		c.Manifests = append(c.Manifests, m)
 		times[d] = lifecycle.Times{ArchivedAt: image.At(img.ArchivedAt), ActivatedAt: image.At(img.ActivatedAt)}
