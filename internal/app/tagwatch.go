@@ -189,7 +189,7 @@ func (t *tagWatch) pause(ctx context.Context, full time.Time) bool {
 	if now || wait <= 0 {
 		return true
 	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(wait) //nolint:forbidigo // waiting for the next to do; tests run it in virtual time
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -378,22 +378,22 @@ func (t *tagWatch) log(report *tagging.Report) {
 			repo := &reg.Repositories[i]
 			where := []any{"registry", reg.Name, "repository", repo.Name}
 			if repo.Error != "" {
-				t.tell("repository not read", append(where, "error", repo.Error)...)
+				t.tell("repository not read", slices.Concat(where, []any{"error", repo.Error})...)
 			}
 			for _, text := range repo.Unresolved {
-				t.tell("not known which image it is", append(where, "use", text)...)
+				t.tell("not known which image it is", slices.Concat(where, []any{"use", text})...)
 			}
 			for n := range repo.Images {
 				img := &repo.Images[n]
-				what := append(where[:len(where):len(where)], "image", img.Name(), "digest", img.Digest.String())
+				what := slices.Concat(where, []any{"image", img.Name(), "digest", img.Digest.String()})
 				if (img.Action == tagging.Write || img.Action == tagging.Move) && img.Tag != "" {
-					say(did, append(what[:len(what):len(what)], "tag", img.Tag, "inUseBy", strings.Join(img.Holders, ", "))...)
+					say(did, slices.Concat(what, []any{"tag", img.Tag, "inUseBy", strings.Join(img.Holders, ", ")})...)
 				}
 				for _, tag := range img.Remove {
-					say(removed, append(what[:len(what):len(what)], "tag", tag)...)
+					say(removed, slices.Concat(what, []any{"tag", tag})...)
 				}
 				if img.Error != "" {
-					t.tell("not tagged", append(what[:len(what):len(what)], "error", img.Error)...)
+					t.tell("not tagged", slices.Concat(what, []any{"error", img.Error})...)
 				}
 			}
 		}

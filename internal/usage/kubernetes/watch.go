@@ -102,7 +102,7 @@ func (s *source) watched(ctx context.Context, c *client) ([]task, []error, error
 
 // sleep waits, and returns false where the context ended before.
 func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(d) //nolint:forbidigo // waiting before a cluster is tried again; it ends with the context
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
