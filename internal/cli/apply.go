@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/notify"
 	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/planfile"
@@ -20,7 +21,8 @@ import (
 )
 
 func newApply(w *World, f *flags) *cobra.Command {
-	var yes, exact bool
+	var yes, exact, tell bool
+	var alone leaseFlags
 	every := duration(recheck)
 	cmd := &cobra.Command{
 		Use:   "apply [PLAN]",
@@ -46,7 +48,12 @@ limit or a gap (what is not held was done; over maxDeletes nothing is).`,
 	cmd.Flags().Var(&every, "recheck", "how old what is known of the usage may get during a long apply")
 	f.addJournal(cmd)
 	cmd.Flags().BoolVar(&exact, "exact-sizes", false, "read every manifest once, so that shared layers are counted truly")
+	cmd.Flags().BoolVar(&tell, "notify", false, "send a summary to the receivers of the configuration, if something was deleted, failed or is held by a gap or a limit")
+	alone.add(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := alone.check(cmd); err != nil {
+			return err
+		}
 		if !yes && !w.StdinTerminal {
 			return usageError("apply asks before it deletes, and there is no terminal to ask on: add --yes, or look at regsweep plan first")
 		}
@@ -62,19 +69,47 @@ limit or a gap (what is not held was done; over maxDeletes nothing is).`,
 			return err
 		}
 		r.ExactSizes, r.Recheck = exact, time.Duration(every)
-		p, held, err := r.planned(cmd.Context(), args)
+		ctx, free, err := r.hold(cmd.Context(), &alone)
 		if err != nil {
 			return err
 		}
-		if !yes && p.Totals.Acts() {
-			if ok, err := r.ask(cmd.Context(), p); err != nil || !ok {
-				return err
-			}
+		defer free()
+		told := notify.Run{Name: "regsweep apply"}
+		err = lost(ctx, r.planAndApply(ctx, args, yes, &told))
+		if tell {
+			told.Err = failure(err)
+			r.tell(ctx, told)
 		}
-		return r.apply(cmd.Context(), p, held)
+		return err
 	}
 	f.addOutput(cmd, "table", "json")
 	return cmd
+}
+
+// planAndApply plans, asks and applies, and notes what came of it.
+func (r *run) planAndApply(ctx context.Context, args []string, yes bool, what *notify.Run) error {
+	p, held, err := r.planned(ctx, args)
+	if err != nil {
+		return err
+	}
+	what.Plan, what.Gaps = p, p.HasGaps()
+	if !yes && p.Totals.Acts() {
+		if ok, err := r.ask(ctx, p); err != nil || !ok {
+			return err
+		}
+	}
+	what.Report, err = r.apply(ctx, p, held)
+	return err
+}
+
+// failure returns the error that is told of a run, or nil where the exit code
+// only says what the report says anyway.
+func failure(err error) error {
+	var exit *exitError
+	if errors.As(err, &exit) && exit.err == nil {
+		return nil
+	}
+	return err
 }
 
 // journaled makes sure that there is a place for the journal of an apply.
@@ -169,7 +204,7 @@ func (r *run) ask(ctx context.Context, p *plan.Plan) (bool, error) {
 }
 
 // apply applies the plan and reports, also of what was done before an error.
-func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) error {
+func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) (*plan.Report, error) {
 	stop := r.progress()
 	off := r.world.patience(ctx)
 	report, err := r.Apply(ctx, p, r.writer)
@@ -180,15 +215,14 @@ func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) error {
 	}
 	switch {
 	case err != nil && report.Deleted+report.Archived+report.Condemned+report.Unmarked > 0:
-		return &exitError{exitPartial, fmt.Errorf("stopped in mid-apply: %w", err)}
+		err = &exitError{exitPartial, fmt.Errorf("stopped in mid-apply: %w", err)}
 	case err != nil:
-		return err
 	case report.Failed > 0:
-		return &exitError{code: exitPartial}
+		err = &exitError{code: exitPartial}
 	case held || report.Held:
-		return &exitError{code: exitHeld}
+		err = &exitError{code: exitHeld}
 	}
-	return nil
+	return report, err
 }
 
 func (r *run) report(report *plan.Report) error {

@@ -173,7 +173,7 @@ func (d *demonstration) run(ctx context.Context) error {
 		fmt.Fprintln(w.Stdout)
 	}
 	d.title("4. Applied", "regsweep apply --yes --exact-sizes")
-	if err := r.apply(ctx, outcome.Plan, false); err != nil {
+	if _, err := r.apply(ctx, outcome.Plan, false); err != nil {
 		return err
 	}
 	d.title("5. What is left", "regsweep plan")
