@@ -115,6 +115,20 @@ func (r *taggable) tagsOf(repo, name string) string {
 	return strings.Join(r.image(repo, D(name)).Tags, " ")
 }
 
+// counts returns how often a repository was read and a tag written.
+func (r *taggable) counts() (reads, writes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reads, r.writes
+}
+
+// answer makes every Tag answer so.
+func (r *taggable) answer(fail func() error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail = fail
+}
+
 // live is a usage source that can be watched: a test tells what it sees.
 type live struct {
 	mu      sync.Mutex
@@ -246,14 +260,14 @@ func TestWatchTags(t *testing.T) {
 		if got := w.tagsOf("shop/jobs", "j1"); got != "j1 "+inUse(time.Second) {
 			t.Errorf("the job: %s", got)
 		}
-		reads, writes := w.reads, w.writes
+		reads, writes := w.counts()
 		for i := range 100 {
 			w.source.see(runs(fmt.Sprintf("ns/Pod/q%d", i), "shop/jobs:j1", ""))
 			w.source.see(runs(fmt.Sprintf("ns/Pod/q%d", i), "shop/web:v1", ""))
 			pass(100 * time.Millisecond)
 		}
-		if w.reads != reads || w.writes != writes {
-			t.Errorf("more pods of the same images: %d reads and %d marks more", w.reads-reads, w.writes-writes)
+		if r, m := w.counts(); r != reads || m != writes {
+			t.Errorf("more pods of the same images: %d reads and %d marks more", r-reads, m-writes)
 		}
 		pass(25 * time.Hour)
 		if got := w.tagsOf("shop/web", "v1"); !strings.HasPrefix(got, "v1 in-use-9467712") || strings.Count(got, "in-use") != 1 {
@@ -275,12 +289,12 @@ func TestWatchTagsTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fails := 3
 		w := startTagging(t, shop(), nil)
-		w.fail = func() error {
+		w.answer(func() error {
 			if fails--; fails >= 0 {
 				return errors.New("throttled")
 			}
 			return nil
-		}
+		})
 		w.source.see(runs("ns/Pod/a", "shop/web:v1", ""))
 		pass(7 * time.Second)
 		if got := w.tagsOf("shop/web", "v1"); got != "v1" {
@@ -293,12 +307,12 @@ func TestWatchTagsTriesAgain(t *testing.T) {
 		if got := strings.Count(w.log.String(), `msg="not tagged"`); got != 1 {
 			t.Errorf("the failure was told %d times:\n%s", got, w.log)
 		}
-		w.fail = func() error { return &registry.TagLimitError{Digest: D("j1"), Err: errors.New("1000")} }
-		reads := w.reads
+		w.answer(func() error { return &registry.TagLimitError{Digest: D("j1"), Err: errors.New("1000")} })
+		reads, _ := w.counts()
 		w.source.see(runs("ns/Pod/j", "shop/jobs:j1", ""))
 		pass(time.Minute)
-		if w.reads != reads+1 {
-			t.Errorf("an image with too many tags was read %d times", w.reads-reads)
+		if r, _ := w.counts(); r != reads+1 {
+			t.Errorf("an image with too many tags was read %d times", r-reads)
 		}
 		w.end(t)
 	})
@@ -395,8 +409,11 @@ func TestWatchTagsIsBounded(t *testing.T) {
 		reads := w.source.reads
 		w.source.mu.Unlock()
 		pass(2 * time.Second)
-		if w.source.reads != reads+1 || w.tagsOf("shop/web", "v1") != "v1 "+inUse(0) {
-			t.Errorf("read %d times, tags %s", w.source.reads-reads, w.tagsOf("shop/web", "v1"))
+		w.source.mu.Lock()
+		more := w.source.reads - reads
+		w.source.mu.Unlock()
+		if more != 1 || w.tagsOf("shop/web", "v1") != "v1 "+inUse(0) {
+			t.Errorf("read %d times, tags %s", more, w.tagsOf("shop/web", "v1"))
 		}
 		w.end(t)
 	})
