@@ -80,7 +80,7 @@ machines; --merge joins the saved plans of all parts into that of the whole:
 		return nil
 	}
 	f.addJournal(cmd)
-	f.addOutput(cmd, "table", "json", "markdown")
+	f.addOutput(cmd, "table", "json", "html", "markdown")
 	return cmd
 }
 
@@ -144,6 +144,8 @@ func (r *run) show(w io.Writer, color bool, p *plan.Plan) error {
 		return planfile.Write(w, p)
 	case "markdown":
 		return render.Markdown(w, p, opts)
+	case "html":
+		return render.HTML(w, p, render.HTMLOptions{Options: opts})
 	}
 	return render.Plan(w, p, opts)
 }
