@@ -175,20 +175,26 @@ func (r *run) readPlan(ctx context.Context, path string) (*plan.Plan, error) {
 
 // ask asks whether to go on.
 func (r *run) ask(ctx context.Context, p *plan.Plan) (bool, error) {
-	fmt.Fprintf(r.world.Stderr, "%s? Only \"yes\" is taken: ", render.Question(p.Totals)+render.KeeplessClause(r.keepless))
+	return r.world.confirm(ctx, render.Question(p.Totals)+render.KeeplessClause(r.keepless), "Nothing was deleted.")
+}
+
+// confirm asks a question that only "yes" answers; otherwise it says that nothing
+// was done.
+func (w *World) confirm(ctx context.Context, question, otherwise string) (bool, error) {
+	fmt.Fprintf(w.Stderr, "%s? Only \"yes\" is taken: ", question)
 	type line struct {
 		text string
 		err  error
 	}
 	typed := make(chan line, 1)
 	go func() { // a read of a terminal cannot be ended; the process ends it
-		text, err := bufio.NewReader(r.world.Stdin).ReadString('\n')
+		text, err := bufio.NewReader(w.Stdin).ReadString('\n')
 		typed <- line{text, err}
 	}()
 	var answer string
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(r.world.Stderr, "\nNothing was deleted.")
+		fmt.Fprintln(w.Stderr, "\n"+otherwise)
 		return false, ctx.Err()
 	case l := <-typed:
 		if l.err != nil && !errors.Is(l.err, io.EOF) {
@@ -197,7 +203,7 @@ func (r *run) ask(ctx context.Context, p *plan.Plan) (bool, error) {
 		answer = l.text
 	}
 	if strings.TrimSpace(answer) != "yes" {
-		fmt.Fprintln(r.world.Stderr, "Nothing was deleted.")
+		fmt.Fprintln(w.Stderr, otherwise)
 		return false, nil
 	}
 	return true, nil

@@ -38,6 +38,16 @@ type RegistryConfig interface {
 	OpenTagger(ctx context.Context, name string, env RegistryEnv) (registry.Tagger, error)
 }
 
+// LifecycleConfig is implemented by the configurations of registries that have
+// lifecycle policies.
+type LifecycleConfig interface {
+	// OpenLifecycle opens the policies for reading. wait waits between questions,
+	// or returns the context's error.
+	OpenLifecycle(ctx context.Context, name string, env RegistryEnv, wait func(context.Context, time.Duration) error) (registry.LifecycleReader, error)
+	// OpenLifecycleWriter opens them for changes.
+	OpenLifecycleWriter(ctx context.Context, name string, env RegistryEnv) (registry.LifecycleWriter, error)
+}
+
 // SourceKind is one kind of usage source.
 type SourceKind struct {
 	// Name is its field in the configuration.

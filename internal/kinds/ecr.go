@@ -2,6 +2,7 @@ package kinds
 
 import (
 	"context"
+	"time"
 
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/registry"
@@ -39,4 +40,24 @@ func (c *ecrConfig) OpenTagger(ctx context.Context, name string, env config.Regi
 		return nil, err
 	}
 	return t, nil
+}
+
+var _ config.LifecycleConfig = (*ecrConfig)(nil)
+
+// OpenLifecycle implements config.LifecycleConfig.
+func (c *ecrConfig) OpenLifecycle(ctx context.Context, name string, env config.RegistryEnv, wait func(context.Context, time.Duration) error) (registry.LifecycleReader, error) {
+	l, err := c.Config.OpenLifecycle(ctx, name, ecr.Env(env), wait)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// OpenLifecycleWriter implements config.LifecycleConfig.
+func (c *ecrConfig) OpenLifecycleWriter(ctx context.Context, name string, env config.RegistryEnv) (registry.LifecycleWriter, error) {
+	w, err := c.Config.OpenLifecycleWriter(ctx, name, ecr.Env(env))
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
 }

@@ -21,11 +21,12 @@ type Compiled struct {
 // Note says what became of one part of a configuration.
 type Note struct {
 	// Path is the part, such as "rules[0]"; Name is the rule's name, or "".
-	Path, Name string
+	Path string `json:"path"`
+	Name string `json:"name,omitempty"`
 	// Expressed says that the policy does something for it. What it says then may
 	// still be less than the configuration.
-	Expressed bool
-	Text      string
+	Expressed bool   `json:"expressed"`
+	Text      string `json:"text"`
 }
 
 // String returns the note as one line.
