@@ -277,7 +277,8 @@ func (e *evaluation) decide() {
 			if e.unfinished == nil {
 				e.unfinished = map[int]*Unfinished{}
 			}
-			e.unfinished[k], d.rule = &u, -1
+			found := u // u itself would be allocated for every root
+			e.unfinished[k], d.rule = &found, -1
 			continue
 		}
 		if d.rule = int16(e.governing(d.Root, e.isOrphan(k))); d.rule >= 0 {
