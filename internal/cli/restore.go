@@ -54,10 +54,7 @@ any image: protect it, or the next apply may delete it again.`,
 		if out == nil {
 			return err
 		}
-		if showErr := r.restored(out, err); err == nil {
-			err = showErr
-		}
-		return err
+		return errors.Join(err, r.restored(out, err == nil))
 	}
 	f.addOutput(cmd, "table", "json")
 	return cmd
@@ -75,8 +72,8 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// restored says what was done, also before an error.
-func (r *run) restored(out *app.Restored, err error) error {
+// restored says what was done, also where it was not all.
+func (r *run) restored(out *app.Restored, all bool) error {
 	w := r.world
 	if r.flags.output == "json" {
 		return render.JSON(w.Stdout, out)
@@ -99,7 +96,7 @@ func (r *run) restored(out *app.Restored, err error) error {
 		fmt.Fprintf(w.Stderr, "regsweep: not put back: %s\n", m)
 	}
 	switch {
-	case err != nil:
+	case !all:
 	case len(out.Put) > 0:
 		fmt.Fprintln(w.Stdout, "The rules judge it as any image: protect it, or the next apply may delete it again.")
 	case len(out.Activated) == 0:

@@ -359,8 +359,8 @@ func TestDeletedComesWithItsManifest(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			for _, at := range [][2]string{{host, "apps/other"}, {"other.example.com", "apps/web"}} {
-				for deleted := range p.Deleted(t.Context(), at[0], at[1]) {
-					t.Errorf("%v has %s", at, deleted.Manifest)
+				for deleted, err := range p.Deleted(t.Context(), at[0], at[1]) {
+					t.Errorf("%v has %s, %v", at, deleted.Manifest, err)
 				}
 			}
 		})

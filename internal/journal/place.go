@@ -41,7 +41,7 @@ func Open(path string, env objects.Env, stdout io.Writer) (*Place, error) {
 		if err != nil {
 			return nil, err
 		}
-		if info, err := os.Stat(o.String()); err != nil || !info.IsDir() {
+		if !isFolder(o.String()) {
 			return &Place{path: path, file: o.String()}, nil
 		}
 	}
@@ -50,6 +50,12 @@ func Open(path string, env objects.Env, stdout io.Writer) (*Place, error) {
 		return nil, err
 	}
 	return &Place{path: path, folder: folder}, nil
+}
+
+// isFolder reports whether there is a folder of the name.
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // String returns the path as it was given.

@@ -74,6 +74,7 @@ func outcome(e *journal.Event) string {
 		return "left"
 	case journal.Unknown:
 		return "unknown"
+	case journal.Failed:
 	}
 	return "not " + text
 }
