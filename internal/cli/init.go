@@ -167,4 +167,6 @@ rules:     # the first rule that matches an image governs it; what no rule match
 limits:
   maxDeletes: 1000                      # a run that would delete more deletes nothing
   maxShare: 80%                         # nor does a repository that would lose more
+
+# grace: 7d                             # a tag marks images for a week before they are deleted
 `
