@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"github.com/regsweep/regsweep/internal/image"
@@ -151,6 +153,7 @@ func TestBadPlans(t *testing.T) {
 		"more than a plan":  string(write(t, example(t, newStore(t), 0, 0))) + "{}",
 		"unknown verdict":   strings.Replace(string(write(t, example(t, newStore(t), 1, 1))), `"delete","rule"`, `"remove","rule"`, 1),
 		"no digest at all":  strings.Replace(string(write(t, example(t, newStore(t), 1, 1))), `"digest":"sha256:`, `"digest":"sha1:`, 1),
+		"two lists":         strings.Replace(string(write(t, example(t, newStore(t), 0, 0))), `"repositories": [`, `"repositories": [{"name":"x","images":[],"images":[]},`, 1),
 		"images no list":    strings.Replace(string(write(t, example(t, newStore(t), 0, 0))), `"repositories": [`, `"repositories": [{"name":"x","images":{}},`, 1),
 		"repositories null": strings.Replace(string(write(t, example(t, newStore(t), 0, 0))), `"registries": [`, `"registries": [{"repositories":null},`, 1),
 	} {
@@ -188,5 +191,102 @@ func BenchmarkEncode(b *testing.B) {
 	var line []byte
 	for b.Loop() {
 		line = planfile.AppendImage(line[:0], &list[0])
+	}
+}
+
+// Repositories that are stored at the same time take turns, and each gets its
+// own images back, in order.
+func TestStoredTogether(t *testing.T) {
+	const repositories, images = 8, 2000
+	store := newStore(t)
+	put := func(r int) (plan.Images, error) {
+		return store.Put(plan.Visitable(func(visit func(*plan.Image) error) error {
+			for i := range images {
+				img := plan.Image{Digest: image.DigestOf(fmt.Append(nil, r, i)), Tags: []string{fmt.Sprint(i)}, Rule: fmt.Sprint(r), Size: int64(i)}
+				if err := visit(&img); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	var group errgroup.Group
+	stored := make([]plan.Images, repositories)
+	for r := range repositories {
+		group.Go(func() (err error) {
+			stored[r], err = put(r)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for r, list := range stored {
+		repository := plan.NewRepository("r", plan.Totals{}, "", list)
+		n := 0
+		err := repository.Each(func(img *plan.Image) error {
+			if img.Rule != fmt.Sprint(r) || img.Size != int64(n) || len(img.Tags) != 1 || img.Tags[0] != fmt.Sprint(n) {
+				t.Fatalf("image %d of repository %d is %+v", n, r, img)
+			}
+			n++
+			return nil
+		})
+		if listed, listErr := repository.Listed(); err != nil || listErr != nil || n != images || listed != images {
+			t.Errorf("repository %d has %d images, and says %d; %v, %v", r, n, listed, err, listErr)
+		}
+	}
+}
+
+// A visitor ends the visit, and what it failed with is what is returned.
+func TestVisitorFails(t *testing.T) {
+	failure := errors.New("enough")
+	p := example(t, newStore(t), 1, 3)
+	visited := 0
+	err := p.Registries[0].Repositories[0].Each(func(*plan.Image) error {
+		visited++
+		return failure
+	})
+	if !errors.Is(err, failure) || visited != 1 {
+		t.Errorf("error = %v after %d images", err, visited)
+	}
+	if _, err := newStore(t).Put(plan.Visitable(func(func(*plan.Image) error) error { return failure })); !errors.Is(err, failure) {
+		t.Errorf("Put: error = %v", err)
+	}
+}
+
+// The order of the images in a file is of no account, but none is listed twice.
+func TestOrderOfImages(t *testing.T) {
+	text := string(write(t, example(t, newStore(t), 1, 3)))
+	lines := strings.Split(text, "\n")
+	var at []int
+	for i, line := range lines {
+		if strings.HasPrefix(line, `    {"digest"`) {
+			at = append(at, i)
+		}
+	}
+	const end = "]}," // of the list and of the repository
+	first, second := strings.TrimSuffix(lines[at[0]], ","), strings.TrimSuffix(lines[at[1]], ",")
+	third := strings.TrimSuffix(lines[at[2]], end)
+	for _, tt := range []struct {
+		name    string
+		images  [3]string
+		refused bool
+	}{
+		{"another order", [3]string{third, first, second}, false},
+		{"twice, side by side", [3]string{first, first, third}, true},
+		{"twice, in another order", [3]string{third, first, third}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			changed := slices.Clone(lines)
+			for i, img := range tt.images {
+				changed[at[i]] = img + ","
+			}
+			changed[at[2]] = tt.images[2] + end
+			_, err := planfile.Read(strings.NewReader(strings.Join(changed, "\n")), newStore(t))
+			var format *planfile.FormatError
+			if errors.As(err, &format) != tt.refused || err != nil != tt.refused {
+				t.Errorf("error = %v", err)
+			}
+		})
 	}
 }

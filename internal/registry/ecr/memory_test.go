@@ -98,7 +98,7 @@ func liveBytes(tb testing.TB, r *Reader) float64 {
 // they are judged. A fifth of them are indexes. The benchmark measures the same
 // for 100,000.
 func TestMemoryOfALargeRepository(t *testing.T) {
-	const bound = 400
+	const bound = 250
 	if perImage := liveBytes(t, largeRepository(t, 10_000)); perImage > bound {
 		t.Errorf("an image takes %.0f bytes, want at most %d", perImage, bound)
 	}
