@@ -108,6 +108,13 @@ func TestScripts(t *testing.T) {
 			"tag": script((*account).tag),
 			// snapshot FILE REPO@DIGEST… writes what is in use, a line for each.
 			"snapshot": script((*account).snapshot),
+			// policy REPO [FILE] gives a repository a lifecycle policy, or prints it.
+			"policy": script((*account).policy),
+			// enforce [members] applies all lifecycle policies now, as ECR does once a
+			// day; with members, it treats platform images and artifacts like others.
+			"enforce": script((*account).enforce),
+			// attach REPO NAME DAYS [TAG…] attaches an artifact to an image.
+			"attach": script((*account).attach),
 			// images REPO prints what is in a repository: names and tags.
 			"images": script((*account).images),
 			// calls [ACTION…] prints how often the actions were called since the last.

@@ -132,11 +132,11 @@ const namedInDanger = 5
 func LifecycleDanger(r *lifecycle.Report) string {
 	var parts []string
 	for _, d := range []struct {
-		what string
-		is   func(image.State) bool
+		one, many string
+		is        func(image.State) bool
 	}{
-		{"that are running now", func(s image.State) bool { return s == image.Running }},
-		{"that something names in use or could roll back to", func(s image.State) bool { return s == image.Declared || s == image.Rollback }},
+		{"that is running now", "that are running now", func(s image.State) bool { return s == image.Running }},
+		{"that something declares or can roll back to", "that something declares or can roll back to", func(s image.State) bool { return s == image.Declared || s == image.Rollback }},
 	} {
 		var names []string
 		for k := range r.Repositories {
@@ -150,7 +150,11 @@ func LifecycleDanger(r *lifecycle.Report) string {
 		if len(names) == 0 {
 			continue
 		}
-		text := fmt.Sprintf("would %s %s %s: ", dangerVerb(r, d.is), Count(len(names), "image"), d.what)
+		what := d.many
+		if len(names) == 1 {
+			what = d.one
+		}
+		text := fmt.Sprintf("would %s %s %s: ", dangerVerb(r, d.is), Count(len(names), "image"), what)
 		if more := len(names) - namedInDanger; more > 0 {
 			names = append(names[:namedInDanger], fmt.Sprintf("and %d more", more))
 		}
