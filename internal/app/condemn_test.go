@@ -115,7 +115,7 @@ func graced(t *testing.T, repo *Repository, now func() time.Time, uses ...string
 }
 
 // apply plans and applies, and returns the report.
-func (c *clerk) apply(t *testing.T, ctx context.Context, a *App) (*plan.Report, error) {
+func (c *clerk) apply(ctx context.Context, t *testing.T, a *App) (*plan.Report, error) {
 	t.Helper()
 	outcome, err := a.Plan(t.Context())
 	if err != nil {
@@ -173,7 +173,7 @@ func TestMarks(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &clerk{recorder: recorder{batch: 10}, repo: tt.repo, fails: tt.fails}
-			report, err := c.apply(t, t.Context(), graced(t, tt.repo, Now.Time, tt.used...))
+			report, err := c.apply(t.Context(), t, graced(t, tt.repo, Now.Time, tt.used...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -207,13 +207,13 @@ func TestInterruptedUnmark(t *testing.T) {
 					c.fails[call] = killed
 				}
 			}
-			if report, err := c.apply(t, t.Context(), graced(t, repo, clock, "a")); err != nil || report.Failed != 1 {
+			if report, err := c.apply(t.Context(), t, graced(t, repo, clock, "a")); err != nil || report.Failed != 1 {
 				t.Fatalf("%+v, %v", report, err)
 			}
 			if n > 0 { // the anchor is there, so nothing counts any more
 				now = now.Add(time.Second)
 				c.ends, c.fails, c.log = nil, nil, nil
-				if _, err := c.apply(t, t.Context(), graced(t, repo, clock)); err != nil {
+				if _, err := c.apply(t.Context(), t, graced(t, repo, clock)); err != nil {
 					t.Fatal(err)
 				}
 				want := []string{"tag a " + mark(policy.CondemnedPrefix, -time.Second)}
@@ -223,7 +223,7 @@ func TestInterruptedUnmark(t *testing.T) {
 			}
 			// While it is still in use, the next run does the rest.
 			c.ends, c.fails, c.log = nil, nil, nil
-			if _, err := c.apply(t, t.Context(), graced(t, repo, clock, "a")); err != nil {
+			if _, err := c.apply(t.Context(), t, graced(t, repo, clock, "a")); err != nil {
 				t.Fatal(err)
 			}
 			tags := repo.Images[0].Tags
@@ -243,7 +243,7 @@ func TestNoMarksAfterAGap(t *testing.T) {
 	a.Readers = []registry.Reader{shelf{repo: repo, reads: new(int), err: errors.New("denied")}}
 	c := &clerk{recorder: recorder{batch: 1}, repo: repo}
 	c.ends = func(string) { now = now.Add(time.Minute) }
-	report, err := c.apply(t, t.Context(), a)
+	report, err := c.apply(t.Context(), t, a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func TestMarksOfAnEndedRun(t *testing.T) {
 	repo := New("r").Add("a", Age(50*Day)).Add("b", Age(50*Day))
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &clerk{recorder: recorder{batch: 10}, repo: repo, ends: func(string) { cancel() }}
-	report, err := c.apply(t, ctx, graced(t, repo, Now.Time))
+	report, err := c.apply(ctx, t, graced(t, repo, Now.Time))
 	if !errors.Is(err, context.Canceled) || report.Condemned != 1 || len(c.log) != 1 {
 		t.Errorf("calls %v, report %+v, error %v", c.log, report, err)
 	}
@@ -270,7 +270,7 @@ func TestMarksHaveTheTimeOfTheClock(t *testing.T) {
 	a := graced(t, repo, func() time.Time { return Now.Time().Add(time.Millisecond) })
 	a.Judge = func() time.Time { return Now.Time().Add(-10 * Day) }
 	c := &clerk{recorder: recorder{batch: 10}, repo: repo}
-	if _, err := c.apply(t, t.Context(), a); err != nil {
+	if _, err := c.apply(t.Context(), t, a); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"tag a " + mark(policy.CondemnedPrefix, -time.Second)}, c.log); diff != "" {
