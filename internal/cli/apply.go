@@ -118,9 +118,14 @@ func (r *run) journaled() error {
 		return err
 	}
 	if r.Journal == nil {
-		return usageError("apply writes down what it does before it does it, and there is no place for that (HOME and XDG_STATE_HOME are not set): set --journal or REGSWEEP_JOURNAL to a file, a folder, s3://bucket/prefix or - for stdout")
+		return errNoJournal()
 	}
 	return nil
+}
+
+// errNoJournal says that there is no place for the journal of an apply.
+func errNoJournal() error {
+	return usageError("apply writes down what it does before it does it, and there is no place for that (HOME and XDG_STATE_HOME are not set): set --journal or REGSWEEP_JOURNAL to a file, a folder, s3://bucket/prefix or - for stdout")
 }
 
 // planned returns the plan to apply: the saved one, or a new one. It shows it on
