@@ -74,8 +74,9 @@ type App struct {
 	Progress *Progress
 	Log      *slog.Logger
 
-	// unfinished is what interrupted runs left, as it was read last.
+	// unfinished is what interrupted runs left, as it was read last, and when.
 	unfinished *journal.Unfinished
+	remembered time.Time
 }
 
 // ErrNoUsage says that nothing is known of what is in use.

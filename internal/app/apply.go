@@ -70,21 +70,24 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 	if !p.Totals.Acts() {
 		return report, nil
 	}
-	warnings, err := a.remember(ctx)
-	if err != nil {
-		return report, err
-	}
-	for _, warning := range warnings {
-		a.Log.Warn(warning)
+	if !a.remembers() {
+		warnings, err := a.remember(ctx)
+		if err != nil {
+			return report, err
+		}
+		for _, warning := range warnings {
+			a.Log.Warn(warning)
+		}
 	}
 	w := &watch{app: a, turn: make(chan struct{}, 1)}
+	var err error
 	if w.run, err = a.begin(ctx, p); err != nil {
 		return report, err
 	}
 	report.Plan, report.Run = w.run.Plan(), w.run.ID()
 	k, err := w.current(ctx)
 	if err != nil {
-		return report, end(ctx, w.run, report, err)
+		return report, a.end(ctx, w.run, report, err)
 	}
 	report.Held = k.any
 	for _, g := range k.gaps {
@@ -92,7 +95,7 @@ func (a *App) Apply(ctx context.Context, p *plan.Plan, open OpenWriter) (*plan.R
 	}
 	err = a.applyAll(ctx, p, open, w, report)
 	report.Finish()
-	return report, end(ctx, w.run, report, err)
+	return report, a.end(ctx, w.run, report, err)
 }
 
 // watch is what is in use while a plan is applied. It is read again when what is

@@ -23,12 +23,17 @@ func (a *App) remember(ctx context.Context) (warnings []string, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	a.unfinished = left
-	a.Log.Debug("journals read", "place", a.Journal.String(), "journals", left.Looked, "readWhole", left.Read, "unfinished", len(left.Runs))
+	a.unfinished, a.remembered = left, a.Now()
+	a.Log.Debug("journals read", "place", a.Journal.String(), "journals", left.Looked, "readWhole", left.Read, "unfinished", left.Runs())
 	for _, err := range errs {
 		warnings = append(warnings, fmt.Sprintf("a journal cannot be read, so what an interrupted run left of families is not known: %v", err))
 	}
 	return warnings, nil
+}
+
+// remembers reports whether the journals were read a moment ago, for the plan.
+func (a *App) remembers() bool {
+	return a.unfinished != nil && a.Now().Sub(a.remembered) < a.Recheck
 }
 
 // begin begins the journal of an apply.
@@ -47,8 +52,14 @@ func (a *App) begin(ctx context.Context, p *plan.Plan) (*journal.Run, error) {
 	return a.Journal.Begin(ctx, b, a.Now)
 }
 
-// end writes the last record of the journal of an apply.
-func end(ctx context.Context, run *journal.Run, report *plan.Report, err error) error {
+// end writes the last record of the journal of an apply, and into journals of
+// which nothing is left that it is so.
+func (a *App) end(ctx context.Context, run *journal.Run, report *plan.Report, err error) error {
+	if a.Journal != nil && err == nil {
+		if err := a.Journal.Settle(ctx, a.unfinished, run.ID(), a.Now()); err != nil {
+			a.Log.Warn("journals of earlier runs are read again next time", "error", err)
+		}
+	}
 	e := journal.End{Deleted: report.Deleted, Archived: report.Archived, Failed: report.Failed}
 	if err != nil {
 		e.Error = err.Error()

@@ -140,9 +140,14 @@ func (a *App) judgeOne(ctx context.Context, reader registry.Reader, repo image.R
 			return nil, nil, err
 		}
 	}
-	g := graph.Build(contents)
-	result := a.Policy.Evaluate(policy.Input{Graph: g, Now: image.At(a.Judge()), Uses: k.uses, Gaps: k.covering(repo.Name),
-		Unfinished: a.unfinished.Of(reader.Identity().Host, repo.Name)})
+	g, host := graph.Build(contents), reader.Identity().Host
+	a.unfinished.Look(host, repo.Name, func(d image.Digest) bool {
+		_, there := g.Find(d)
+		return there
+	})
+	result := a.Policy.Evaluate(policy.Input{
+		Graph: g, Now: image.At(a.Judge()), Uses: k.uses, Gaps: k.covering(repo.Name), Unfinished: a.unfinished.Of(host, repo.Name),
+	})
 	return plan.Judge(g, result, a.Policy.Limits()), result.Missing, nil
 }
 

@@ -101,6 +101,8 @@ type telling struct {
 	// of each, and whether each image has one.
 	batches map[int]told
 	follow  *interrupted
+	// settled says that a later run found nothing left of it.
+	settled bool
 }
 
 // told are the events of a batch: where the first is, and which images of the
@@ -140,6 +142,9 @@ func (s Source) history(ctx context.Context, f Filter) ([]RunHistory, error) {
 			continue
 		}
 		for _, repository := range r.follow.order {
+			if r.settled {
+				break
+			}
 			r.Unfinished += len(r.follow.families[repository].unfinished())
 		}
 		list = append(list, r.RunHistory)
@@ -188,6 +193,8 @@ func (r *telling) add(e *Entry, f Filter) {
 			}
 			at++
 		}
+	case e.Settled != nil:
+		r.settled = true
 	case e.End != nil:
 		r.Interrupted, r.Ended, r.Error = false, e.Time, e.End.Error
 	}

@@ -123,8 +123,11 @@ func (s Source) Settled() (bool, error) {
 	whole, ends := bytes.CutSuffix(b, []byte("\n"))
 	line := whole[bytes.LastIndexByte(whole, '\n')+1:]
 	var rec Record
-	return ends && json.Unmarshal(line, &rec) == nil && rec.Run == run && rec.End != nil && rec.End.Settled, nil
+	return ends && json.Unmarshal(line, &rec) == nil && rec.Run == run && rec.settles(), nil
 }
+
+// settles reports whether nothing of its run is left half done after a record.
+func (r *Record) settles() bool { return r.Settled != nil || r.End != nil && r.End.Settled }
 
 // Entry is a record, and where it stands.
 type Entry struct {

@@ -15,8 +15,8 @@ import (
 // Schema names the format. Fields are only ever added to it.
 const Schema = "regsweep.journal/v1"
 
-// Record is one line of a journal. One of Begin, Before, After and End is set,
-// or none where a later version wrote something else.
+// Record is one line of a journal. One of Begin, Before, After, End and Settled
+// is set, or none where a later version wrote something else.
 type Record struct {
 	// Run names the run; names sort by the time when the runs began.
 	Run string `json:"run"`
@@ -26,6 +26,8 @@ type Record struct {
 	Before *Batch    `json:"before,omitempty"`
 	After  *Result   `json:"after,omitempty"`
 	End    *End      `json:"end,omitempty"`
+	// Settled is written by a later run.
+	Settled *Settled `json:"settled,omitempty"`
 }
 
 // Begin is the first record of a run.
@@ -141,4 +143,11 @@ type End struct {
 	Failed   int  `json:"failed"`
 	// Error is what ended the run early.
 	Error string `json:"error,omitempty"`
+}
+
+// Settled says that another run found nothing left of this one, which was
+// interrupted.
+type Settled struct {
+	// By is the name of the other run.
+	By string `json:"by"`
 }

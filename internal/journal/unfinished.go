@@ -3,19 +3,48 @@ package journal
 import (
 	"context"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/policy"
 )
 
 // Unfinished is what interrupted runs may have left half done: members of
-// families whose roots they deleted.
+// families whose roots they deleted. Its methods may be called by many goroutines
+// at once, and on nil.
 type Unfinished struct {
 	repositories map[repository]map[image.Digest]policy.Unfinished
-	// Runs are the sources that have such images, newest first.
-	Runs []Source
 	// Looked is how many sources there are, and Read how many were read.
 	Looked, Read int
+
+	// runs are those that are not settled, newest first.
+	runs []openRun
+
+	mu sync.Mutex
+	// seen are the repositories that were looked at since, with what of them is
+	// there.
+	seen map[repository]map[image.Digest]bool
+}
+
+// openRun is a run that is not settled.
+type openRun struct {
+	source Source
+	run    string
+	// last is the time of its last record.
+	last time.Time
+	// left is what it may have left, by host and name of the repository.
+	left map[repository][]image.Digest
+}
+
+// Runs returns how many runs may have left something.
+func (u *Unfinished) Runs() (n int) {
+	for _, r := range u.runs {
+		if len(r.left) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Of returns the images of a repository, or nil. host is the registry's.
@@ -30,7 +59,7 @@ func (u *Unfinished) Of(host, name string) map[image.Digest]policy.Unfinished {
 // itself that nothing is left of it, only the end is read. What cannot be read
 // is among the errors; nothing is known of it.
 func (p *Place) Unfinished(ctx context.Context) (*Unfinished, []error) {
-	u := &Unfinished{repositories: map[repository]map[image.Digest]policy.Unfinished{}}
+	u := &Unfinished{repositories: map[repository]map[image.Digest]policy.Unfinished{}, seen: map[repository]map[image.Digest]bool{}}
 	sources, err := p.Sources(ctx)
 	if err != nil {
 		return u, []error{err}
@@ -43,16 +72,11 @@ func (p *Place) Unfinished(ctx context.Context) (*Unfinished, []error) {
 			continue
 		}
 		u.Read++
-		var found bool
 		if err == nil {
-			found, err = u.add(ctx, s)
+			err = u.add(ctx, s)
 		}
 		if err != nil {
 			errs = append(errs, err)
-			continue
-		}
-		if found {
-			u.Runs = append(u.Runs, s)
 		}
 	}
 	return u, errs
@@ -61,39 +85,44 @@ func (p *Place) Unfinished(ctx context.Context) (*Unfinished, []error) {
 // interrupted is what is known of one run while its source is read.
 type interrupted struct {
 	begin    *Begin
+	last     time.Time
+	settled  bool
 	batches  map[int]Batch
 	families map[repository]*families
 	order    []repository
 }
 
-// add reads a source and reports whether something is left of it.
-func (u *Unfinished) add(ctx context.Context, s Source) (found bool, err error) {
+// add reads a source.
+func (u *Unfinished) add(ctx context.Context, s Source) error {
 	runs := map[string]*interrupted{}
 	var order []string
 	for e, err := range s.Records(ctx, false) {
 		if err != nil {
-			return false, err
+			return err
 		}
-		r := runs[e.Run]
-		switch {
-		case e.Begin != nil:
+		if e.Begin != nil {
 			runs[e.Run] = follow(e.Begin)
 			order = append(order, e.Run)
-		case r == nil: // torn, or of a run whose beginning is not here
+		}
+		r := runs[e.Run]
+		if r == nil { // torn, or of a run whose beginning is not here
+			continue
+		}
+		// A run that goes on after it was settled is not.
+		r.last, r.settled = e.Time, e.settles()
+		switch {
 		case e.Before != nil:
 			r.before(e.Before)
 		case e.After != nil:
 			r.after(e.After)
-		case e.End != nil && e.End.Settled:
-			delete(runs, e.Run)
 		}
 	}
 	for _, name := range slices.Backward(order) {
-		if r := runs[name]; r != nil {
-			found = u.take(r) || found
+		if r := runs[name]; !r.settled {
+			u.runs = append(u.runs, openRun{s, name, r.last, u.take(r)})
 		}
 	}
-	return found, nil
+	return nil
 }
 
 func follow(b *Begin) *interrupted {
@@ -121,29 +150,26 @@ func (r *interrupted) after(res *Result) {
 	}
 }
 
-// take adds what is left of a run, and reports whether there is something.
-func (u *Unfinished) take(r *interrupted) (found bool) {
+// take adds what is left of a run, and returns it.
+func (u *Unfinished) take(r *interrupted) map[repository][]image.Digest {
 	hosts := map[string]string{}
 	for _, reg := range r.begin.Registries {
 		hosts[reg.Name] = reg.Host
 	}
+	left := map[repository][]image.Digest{}
 	for _, at := range r.order {
-		list := r.families[at].unfinished()
-		if len(list) == 0 {
-			continue
-		}
-		found = true
-		key := repository{hosts[at.registry], at.name}
-		images := u.repositories[key]
-		if images == nil {
-			images = map[image.Digest]policy.Unfinished{}
-			u.repositories[key] = images
-		}
-		for _, l := range list {
+		for _, l := range r.families[at].unfinished() {
+			key := repository{hosts[at.registry], at.name}
+			left[key] = append(left[key], l.Digest)
+			images := u.repositories[key]
+			if images == nil {
+				images = map[image.Digest]policy.Unfinished{}
+				u.repositories[key] = images
+			}
 			if _, newer := images[l.Digest]; !newer {
 				images[l.Digest] = policy.Unfinished{Plan: r.begin.Plan, Root: l.root, Rule: l.rule, Tags: l.Tags, PushedAt: l.PushedAt}
 			}
 		}
 	}
-	return found
+	return left
 }
