@@ -43,19 +43,19 @@ func newPermissionsIAM(w *World, f *flags) *cobra.Command {
 		Use:   "iam",
 		Short: "Print the least IAM policy as JSON",
 		Long: `Print the least IAM policy that plan, explain and usage need with this
-configuration, with --for apply also apply, or with --for tag or restore what
-these need. It is the policy of the caller; with --role it is that of a role that
+configuration, with --for apply also apply, or with --for tag, restore, lifecycle
+(all but put) or lifecycle-put what these need. It is the policy of the caller; with --role it is that of a role that
 the configuration assumes. A journal in s3:// (--journal) needs rights of its own.
 
 Where the configuration names no region, that of AWS_REGION or AWS_DEFAULT_REGION
 is meant, and else all are. Where it names no account, all are.`,
 	}
-	cmd.Flags().StringVar(&purpose, "for", "plan", "what must be possible: `plan|apply|tag|restore`")
+	cmd.Flags().StringVar(&purpose, "for", "plan", "what must be possible: `plan|apply|tag|restore|lifecycle|lifecycle-put`")
 	f.addJournal(cmd)
 	cmd.Flags().StringVar(&role, "role", "", "print the policy of the role with this `ARN`, not the caller's")
 	cmd.RunE = func(*cobra.Command, []string) error {
-		if !slices.Contains([]string{"plan", "apply", "tag", "restore"}, purpose) {
-			return usageError("--for %s: write plan, apply, tag or restore", purpose)
+		if !slices.Contains([]string{"plan", "apply", "tag", "restore", "lifecycle", "lifecycle-put"}, purpose) {
+			return usageError("--for %s: write plan, apply, tag, restore, lifecycle or lifecycle-put", purpose)
 		}
 		cfg, err := f.load(w)
 		if err != nil {
@@ -67,7 +67,7 @@ is meant, and else all are. Where it names no account, all are.`,
 		}
 		run := w.runOf(cfg, purpose)
 		needs := iamNeeds(cfg, registries, run)
-		if purpose != "tag" {
+		if purpose != "tag" && !run.Lifecycle {
 			place, err := f.openJournal(w, objects.Env{})
 			if err != nil {
 				return err
@@ -120,7 +120,8 @@ func (w *World) runOf(cfg *config.Config, purpose string) permissions.Run {
 		RepositoryTags: cfg.Compiled.NeedsRepositoryTags() && !tag,
 		Delete:         acts(policy.Delete), Archive: acts(policy.Archive),
 		Tag: apply && cfg.Grace > 0 || tag && cfg.Tag.Name == "", MoveTag: tag && cfg.Tag.Name != "",
-		Restore: purpose == "restore",
+		Restore:   purpose == "restore",
+		Lifecycle: purpose == "lifecycle" || purpose == "lifecycle-put", PutLifecycle: purpose == "lifecycle-put",
 	}
 	// Sources without regions read those of the registries and the caller's; a
 	// region that is not known can be any.

@@ -80,6 +80,7 @@ func Compile(spec policy.Spec, repository string, o CompileOptions) Compiled {
 		c.rule(k)
 	}
 	c.limits()
+	c.premises()
 	return Compiled{Policy: c.assemble(), Notes: c.notes}
 }
 
@@ -185,7 +186,7 @@ func (c *compiler) marks() {
 	c.addShield(policy.KeptPrefix+"*", "no longer condemned by regsweep")
 	c.notes = append(c.notes,
 		Note{"usage", "", true, fmt.Sprintf("a policy knows no uses: first rules keep what is tagged %s, so regsweep tag must run, and go on running, where images are used", list(names, "or"))},
-		Note{"", "", true, "first rules keep signatures and other artifacts that are attached by tag (" + artifactTags + "), and what regsweep has condemned or acquitted; regsweep apply deletes those"})
+		Note{"artifacts", "", true, "first rules keep signatures and other artifacts that are attached by tag (" + artifactTags + "), and what regsweep has condemned or acquitted; regsweep apply deletes those"})
 }
 
 // addShield adds a shield to those of the first rules.
@@ -212,6 +213,15 @@ func (c *compiler) limits() {
 		text += fmt.Sprintf(", and by age also the last ones of a repository, of which minRemaining keeps %d", n)
 	}
 	c.notes = append(c.notes, Note{"limits", "", false, text})
+}
+
+// premises says what the policy relies on.
+func (c *compiler) premises() {
+	text := "relies on this, now and later: what is attached to an image has no tags but " + artifactTags + " and those of regsweep"
+	if c.plain {
+		text = "relies on what --plain says, now and later: there are no indexes, nothing is attached to an image, and no two images were pushed at one moment"
+	}
+	c.notes = append(c.notes, Note{"premises", "", true, text})
 }
 
 // rule expresses one rule, or says why not.

@@ -35,6 +35,9 @@ type Run struct {
 	// Restore says that images are put back, and brought back from the archive
 	// storage class.
 	Restore bool
+	// Lifecycle says that lifecycle policies are read and previewed, and
+	// PutLifecycle that they are put too.
+	Lifecycle, PutLifecycle bool
 }
 
 // Need is that some actions on a resource must be allowed.

@@ -31,6 +31,12 @@ func (c Config) IAM(run permissions.Run) []permissions.Need {
 	if run.Archive || run.Restore {
 		repositories.Actions = append(repositories.Actions, "ecr:UpdateImageStorageClass")
 	}
+	if run.Lifecycle {
+		repositories.Actions = append(repositories.Actions, "ecr:GetLifecyclePolicy", "ecr:GetLifecyclePolicyPreview", "ecr:StartLifecyclePolicyPreview")
+	}
+	if run.PutLifecycle {
+		repositories.Actions = append(repositories.Actions, "ecr:PutLifecyclePolicy")
+	}
 	if !run.RepositoryTags {
 		return []permissions.Need{repositories}
 	}
