@@ -44,7 +44,7 @@ func drawRepo(t *rapid.T, n int, simple bool) repoSpec {
 		map[string]string{"Sweep": "true", "Days": "9w"}, map[string]string{"Days": " 10d "}, map[string]string{"Days": "0"},
 		map[string]string{"Days": "many"}, map[string]string{"Sweep": "true", "Days": "-1"}, map[string]string{"Days": "99999999999"})
 	taken := map[string]bool{}
-	for n := range rapid.IntRange(0, 8).Draw(t, "images") {
+	for n := range pick(t, 4, 8, 0, 2, 6) {
 		i := drawImage(t, n, simple)
 		i.Tags = slices.DeleteFunc(i.Tags, func(tag string) bool { return taken[tag] })
 		for _, tag := range i.Tags {
@@ -148,7 +148,7 @@ func drawKeep(t *rapid.T, orphans bool) oracle.Keep {
 }
 
 func drawRule(t *rapid.T) oracle.Rule {
-	r := oracle.Rule{Orphans: rare(t, 4), Archive: rare(t, 4)}
+	r := oracle.Rule{Orphans: rare(t, 4), Archive: rare(t, 6)}
 	if rare(t, 5) {
 		r.Repositories = some(t, 3, repoPatterns...)
 	}
@@ -162,7 +162,7 @@ func drawRule(t *rapid.T) oracle.Rule {
 	if !r.Orphans {
 		r.Untagged, r.Semver = rare(t, 6), rare(t, 4)
 	}
-	for range pick(t, 0, 1, 1, 2) {
+	for range pick(t, 1, 0, 1, 2) {
 		r.Keeps = append(r.Keeps, drawKeep(t, r.Orphans))
 	}
 	return r
@@ -211,7 +211,7 @@ func drawPolicy(t *rapid.T) oracle.Policy {
 	if rare(t, 4) {
 		p.Grace = pick(t, day, 7*day)
 	}
-	for range pick(t, 0, 0, 0, 1, 2) {
+	for range pick(t, 0, 0, 0, 0, 1, 2) {
 		p.Protect = append(p.Protect, drawProtect(t))
 	}
 	return p
@@ -268,11 +268,11 @@ func drawUse(t *rapid.T, w *world) use {
 
 func drawSources(t *rapid.T) (list []source) {
 	for _, kind := range some(t, pick(t, 1, 1, 2, 2, 3), "snapshot", "ecs", "lambda", "appRunner") {
-		s := source{Kind: kind, AtLeast: pick(t, 0, 0, 0, 0, 0, 0, 1, 1, 1000)}
+		s := source{Kind: kind, AtLeast: pick(t, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1000)}
 		if rare(t, 3) {
 			s.Covers = []string{pick(t, "apps/**", "base", "!apps/web", "jobs/*")}
 		}
-		s.Broken = rare(t, 10)
+		s.Broken = rare(t, 16)
 		if s.Kind == "snapshot" {
 			s.Ignored = rare(t, 3)
 		}
@@ -293,7 +293,7 @@ func drawEvent(t *rapid.T, w *world, what ...string) event {
 
 // drawWorld draws a world.
 func drawWorld(t *rapid.T) world {
-	w := world{Policy: drawPolicy(t), Excluded: rare(t, 2), Now: pick(t, clockNow, givenNow, givenNow, givenPast), Saved: rare(t, 2), All: rare(t, 3), Ripe: rare(t, 2), Batch: pick(t, 100, 1, 1, 2, 3)}
+	w := world{Policy: drawPolicy(t), Excluded: rare(t, 2), Now: pick(t, clockNow, givenNow, givenNow, givenPast), Saved: rare(t, 2), All: rare(t, 3), Ripe: rare(t, 2), Batch: pick(t, 1, 1, 1, 2, 3, 100)}
 	simple := w.Excluded && rare(t, 2) // equal indexes may be in several repositories
 	for n := range rapid.IntRange(1, len(repoNames)).Draw(t, "repositories") {
 		w.Repos = append(w.Repos, drawRepo(t, n, simple))
@@ -344,7 +344,10 @@ func drawWorld(t *rapid.T) world {
 		w.Now = givenPast
 	case rare(t, 2):
 		for range pick(t, 1, 2, 3) {
-			d := during{Nth: below(t, 4), event: drawEvent(t, &w, happenings...), Takes: pick(t, 301*second, 31*second, 31*second, 0)}
+			d := during{Nth: below(t, 3), event: drawEvent(t, &w, happenings...), Takes: pick(t, 31*second, 31*second, 31*second, 0)}
+			if d.What == "use tag" || d.What == "use digest" {
+				d.Takes = pick(t, 301*second, 301*second, 0)
+			}
 			w.During = append(w.During, d)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -246,15 +247,15 @@ func (r *trial) apply(planned *forecast, disturbed bool) {
 	}
 	now := r.confirm(shown)
 	r.others, r.shelters = make([]map[string]bool, len(r.Repos)), nil
-	happened := false
-	w := newWire(r.account, func(repo, n int) {
+	var happened atomic.Bool
+	w := newWire(r.account, func(repo, n int, digests []string) {
 		if !disturbed {
 			return
 		}
 		for _, d := range r.During {
-			if d.Repo == repo && d.Nth == n {
-				happened = true
-				r.disturb(d, now)
+			if d.Repo = repo; d.Nth == n {
+				happened.Store(true)
+				r.disturb(d, slices.DeleteFunc(now.condemned(repo), func(d string) bool { return slices.Contains(digests, d) }))
 			}
 		}
 	})
@@ -266,7 +267,7 @@ func (r *trial) apply(planned *forecast, disturbed bool) {
 	after := r.state()
 	r.compareSent(w, now)
 	r.leave(families, before, after)
-	if happened {
+	if happened.Load() {
 		r.compareDisturbed(before, after, now)
 	} else {
 		r.add(r.difference(want, after))
@@ -280,7 +281,7 @@ func (r *trial) apply(planned *forecast, disturbed bool) {
 			switch v := now.repos[n][digest]; {
 			case after[n][digest] == "":
 				r.seen.add("deleted", 1)
-			case v == "delete" && happened:
+			case v == "delete" && happened.Load():
 				r.seen.add("spared", 1)
 			case v == "delete":
 				r.seen.add("refused", 1)
@@ -345,12 +346,12 @@ func (r *trial) compareMarks(shown *forecast) {
 }
 
 // disturb lets something happen while a deletion is under way.
-func (r *trial) disturb(d during, now *forecast) {
+func (r *trial) disturb(d during, condemned []string) {
 	func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		before := r.stateOf(d.Repo)
-		h := r.happen(d.event, now.condemned(d.Repo))
+		h := r.happen(d.event, condemned)
 		after := r.stateOf(d.Repo)
 		if r.others[d.Repo] == nil {
 			r.others[d.Repo] = map[string]bool{}

@@ -17,9 +17,9 @@ import (
 type wire struct {
 	account *account
 	direct  http.RoundTripper
-	// happen is called for the n-th deletion of a repository, from 0, before it
-	// reaches the account.
-	happen func(repo, n int)
+	// happen is called for the n-th deletion of a repository, from 0, with what it
+	// deletes, before it reaches the account.
+	happen func(repo, n int, digests []string)
 
 	mu   sync.Mutex
 	sent []deletion
@@ -38,7 +38,7 @@ type deletion struct {
 	there map[string]string
 }
 
-func newWire(a *account, happen func(repo, n int)) *wire {
+func newWire(a *account, happen func(repo, n int, digests []string)) *wire {
 	if a.Flaky > 0 {
 		a.server.SetFaults(func(n int, _, _ string) embedded.Fault {
 			if n%a.Flaky == 0 {
@@ -96,7 +96,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	w.mu.Unlock()
 	if w.happen != nil && len(d.digests) > 0 {
-		w.happen(d.repo, n)
+		w.happen(d.repo, n, d.digests)
 	}
 	return w.direct.RoundTrip(r)
 }

@@ -230,8 +230,8 @@ type event struct {
 	Flag  bool
 }
 
-// during is what happens when the n-th deletion of the event's repository is
-// sent: first the event, and then the call takes so long.
+// during is what happens whenever the n-th deletion of a repository is sent:
+// first the event, in that repository, and then the call takes so long.
 type during struct {
 	Nth int
 	event
