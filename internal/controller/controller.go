@@ -265,15 +265,14 @@ func (c *Controller) runs(ctx context.Context, guard func() error) {
 	for ctx.Err() == nil {
 		started := c.Now()
 		c.run(ctx, guard)
-		due := c.Config().Controller.Next(started)
-		for ctx.Err() == nil {
+		for ctx.Err() == nil { // again with each new configuration
+			due := c.Config().Controller.Next(started)
 			if !due.After(c.Now()) { // a long run; what was due meanwhile is left out
 				due = c.Config().Controller.Next(c.Now())
 			}
 			if c.waitUntil(ctx, due.Add(time.Duration(c.Random()*float64(c.Jitter)))) {
 				break
 			}
-			due = c.Config().Controller.Next(c.Now())
 		}
 	}
 	c.setNext(time.Time{})
