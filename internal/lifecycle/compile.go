@@ -81,7 +81,26 @@ func Compile(spec policy.Spec, repository string, o CompileOptions) Compiled {
 	}
 	c.limits()
 	c.premises()
-	return Compiled{Policy: c.assemble(), Notes: c.notes}
+	p, why := c.assemble().checked()
+	if why != "" {
+		c.notes = append(c.notes, Note{"policy", "", false, why})
+	}
+	return Compiled{Policy: p, Notes: c.notes}
+}
+
+// checked returns the policy if ECR takes it, and why not otherwise.
+func (p *Policy) checked() (*Policy, string) {
+	if p == nil {
+		return nil, ""
+	}
+	text, err := p.Text()
+	if err != nil {
+		return nil, "it cannot be written: " + err.Error()
+	}
+	if _, mistakes := Parse([]byte(text)); len(mistakes) > 0 {
+		return nil, "ECR would not take it: " + mistakes[0].String()
+	}
+	return p, ""
 }
 
 type compiler struct {

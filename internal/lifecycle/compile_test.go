@@ -1,12 +1,12 @@
 package lifecycle_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"time"
 
 	. "github.com/regsweep/regsweep/internal/graph/graphtest"
 	"github.com/regsweep/regsweep/internal/lifecycle"
@@ -140,5 +140,42 @@ func TestCompile(t *testing.T) {
 				t.Errorf("notes (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestCompileLimits checks that no policy is longer than ECR takes, however many
+// rules and long names there are.
+func TestCompileLimits(t *testing.T) {
+	spec := policy.Spec{}
+	for i := range 60 {
+		spec.Rules = append(spec.Rules, policy.Rule{
+			Name: strings.Repeat("ü", 500), Tags: []string{fmt.Sprintf("%s-%d-*", strings.Repeat("x", 100), i)}, AnyTag: true, Keep: []policy.Keep{younger(7)},
+		})
+	}
+	c := lifecycle.Compile(spec, "apps/web", lifecycle.CompileOptions{})
+	if c.Policy == nil || len(c.Policy.Rules) != lifecycle.MaxRules {
+		t.Fatalf("policy: %v\n%v", c.Policy, c.Notes)
+	}
+	text, err := c.Policy.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parse(t, text)
+	left := 0
+	for _, n := range c.Notes {
+		if strings.Contains(n.Text, "left out: ECR takes no more than 50 rules") {
+			left++
+		}
+	}
+	if left != 60-(lifecycle.MaxRules-4) {
+		t.Errorf("%d rules are named as left out", left)
+	}
+	for i := range spec.Rules {
+		spec.Rules[i].Tags = []string{fmt.Sprintf("%s-%d-*", strings.Repeat("x", 900), i)}
+	}
+	c = lifecycle.Compile(spec, "apps/web", lifecycle.CompileOptions{})
+	last := c.Notes[len(c.Notes)-1].String()
+	if c.Policy != nil || !strings.Contains(last, "policy: ECR would not take it: 1:1: the document has") {
+		t.Errorf("too long a policy: %v, %s", c.Policy, last)
 	}
 }

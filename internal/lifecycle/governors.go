@@ -96,7 +96,7 @@ func (c *compiler) express(k int, want wanted, count CountType, number int) {
 		c.notes = append(c.notes, Note{r.path(), r.Name, true, fmt.Sprintf("a rule before it keeps what is tagged %s, for %s, which cannot be expressed", s.pattern, s.why)})
 	}
 	n := nativeRule{requirement: want.requirement, count: count, number: days, action: action}
-	n.description = strings.TrimSpace(r.path() + " " + r.Name)
+	n.description = strings.TrimSpace(r.path() + " " + shortened(r.Name))
 	c.out = append(c.out, n)
 	c.acts = action
 	text := fmt.Sprintf("%s: %s after %d days", want.what, does, days)
@@ -218,4 +218,13 @@ func shieldsFor(r *sourceRule) (shields []shield) {
 		shields = append(shields, shield{wider(tag), fmt.Sprintf("%s (%s)", r.path(), r.Name)})
 	}
 	return shields
+}
+
+// shortened returns a name that leaves the document room for its rules.
+func shortened(name string) string {
+	const most = 100
+	if runes := []rune(name); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return name
 }
