@@ -153,11 +153,11 @@ func (l *ledger) manifests(ctx context.Context, images []int32) ([]registry.Fetc
 	if l.run == nil {
 		return nil, nil
 	}
-	digests := make([]image.Digest, len(images))
+	asked := make([]image.Image, len(images))
 	for n, i := range images {
-		digests[n] = l.judged.Graph.Images[i].Digest
+		asked[n] = l.judged.Graph.Images[i]
 	}
-	fetched, err := l.writer.Manifests(ctx, l.judged.Graph.Repository.Name, digests)
+	fetched, err := l.writer.Manifests(ctx, l.judged.Graph.Repository.Name, asked)
 	if err == nil {
 		return fetched, nil
 	}

@@ -30,13 +30,14 @@ type library struct {
 	manifests error
 }
 
-func (l *library) Manifests(_ context.Context, _ string, digests []image.Digest) ([]registry.Fetched, error) {
+func (l *library) Manifests(_ context.Context, _ string, images []image.Image) ([]registry.Fetched, error) {
 	l.call("manifests")
 	if l.manifests != nil {
 		return nil, l.manifests
 	}
-	list := make([]registry.Fetched, len(digests))
-	for i, d := range digests {
+	list := make([]registry.Fetched, len(images))
+	for i, img := range images {
+		d := img.Digest
 		if d == D("archived") {
 			list[i].Err = &registry.ArchivedError{Digest: d, Status: image.Archived}
 			continue

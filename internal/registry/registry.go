@@ -89,9 +89,9 @@ type Writer interface {
 	// not archived, or on its way already, is no error.
 	Activate(ctx context.Context, repository string, digest image.Digest) error
 	// Manifests returns the manifests of images exactly as they were pushed, at
-	// most MaxBatch, one entry for each digest in their order. The error is for a
-	// call that failed as a whole.
-	Manifests(ctx context.Context, repository string, digests []image.Digest) ([]Fetched, error)
+	// most MaxBatch, one entry for each in their order, in one call. images are
+	// as a Reader has told them. The error is for a call that failed as a whole.
+	Manifests(ctx context.Context, repository string, images []image.Image) ([]Fetched, error)
 	// Put pushes a manifest again, under the tags or, with none, by its digest
 	// alone. What is there already is no error. A tag that another image has by
 	// now is left to it, as by Tag: the image is put without it, and the error

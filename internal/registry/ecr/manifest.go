@@ -2,7 +2,6 @@ package ecr
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -16,81 +15,27 @@ import (
 )
 
 // Manifests returns manifests as they were pushed. See registry.Writer.
-func (w *Writer) Manifests(ctx context.Context, repository string, digests []image.Digest) ([]registry.Fetched, error) {
-	if len(digests) == 0 {
-		return nil, nil
-	}
-	fetched, err := w.manifests(ctx, repository, digests)
-	if err != nil {
-		return nil, fmt.Errorf("read manifests of repository %s: %w", repository, gone(repository, err))
-	}
-	return fetched, nil
-}
-
-// manifests looks the images up, for what only their description tells, and
-// reads those that can be read.
-func (t *Tagger) manifests(ctx context.Context, repository string, digests []image.Digest) ([]registry.Fetched, error) {
-	images, err := t.findAll(ctx, repository, digests)
-	if err != nil {
-		return nil, err
-	}
-	fetched := make([]registry.Fetched, len(digests))
+func (w *Writer) Manifests(ctx context.Context, repository string, images []image.Image) ([]registry.Fetched, error) {
+	fetched := make([]registry.Fetched, len(images))
 	var active []image.Image
-	for i, d := range digests {
-		img, there := images[d]
-		if fetched[i].Err = readable(repository, d, img, there); fetched[i].Err == nil {
+	for i, img := range images {
+		if fetched[i].Err = readable(repository, img.Digest, img, true); fetched[i].Err == nil {
 			active = append(active, img)
 		}
 	}
 	if len(active) == 0 {
 		return fetched, nil
 	}
-	read, err := t.fetch(ctx, repository, active)
+	read, err := w.fetch(ctx, repository, active)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read manifests of repository %s: %w", repository, gone(repository, err))
 	}
-	for i, d := range digests {
+	for i, img := range images {
 		if fetched[i].Err == nil {
-			fetched[i] = read[d]
+			fetched[i] = read[img.Digest]
 		}
 	}
 	return fetched, nil
-}
-
-// findAll looks images up, and leaves out those that are not there. ECR refuses
-// the whole list for one of these; then it is asked for one after the other.
-func (t *Tagger) findAll(ctx context.Context, repository string, digests []image.Digest) (map[image.Digest]image.Image, error) {
-	var ids []types.ImageIdentifier
-	for _, d := range digests {
-		ids = append(ids, types.ImageIdentifier{ImageDigest: aws.String(d.String())})
-	}
-	images := make(map[image.Digest]image.Image, len(digests))
-	list, err := t.describe(ctx, repository, ids)
-	var missing *types.ImageNotFoundException
-	switch {
-	case errors.As(err, &missing):
-		for _, d := range digests {
-			img, there, err := t.find(ctx, repository, d)
-			if err != nil {
-				return nil, err
-			}
-			if there {
-				images[d] = img
-			}
-		}
-		return images, nil
-	case err != nil:
-		return nil, err
-	}
-	for _, img := range list {
-		images[img.Digest] = img
-	}
-	for _, d := range digests {
-		if _, ok := images[d]; !ok {
-			return nil, &UnknownOutcomeError{Digest: d}
-		}
-	}
-	return images, nil
 }
 
 // manifest reads the manifest of one image.
@@ -102,7 +47,7 @@ func (t *Tagger) manifest(ctx context.Context, repository string, img image.Imag
 	return read[img.Digest].Manifest, read[img.Digest].Err
 }
 
-// fetch reads the manifests of images that have just been looked up, by digest:
+// fetch reads the manifests of images as they were looked up, by digest:
 // by tag ECR may convert them. Every image has an entry in the result.
 //
 // ECR counts it as a pull of each (aws/containers-roadmap#2390), so it is

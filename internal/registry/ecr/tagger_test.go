@@ -347,7 +347,7 @@ func TestChangesLeastPrivilege(t *testing.T) {
 		}},
 		"restore": {permissions.Run{Restore: true}, func(t *testing.T, w *Writer, digest image.Digest) []error {
 			m := registry.Manifest{Digest: image.DigestOf(lost.Bytes()), MediaType: lost.MediaType, Content: lost.Bytes()}
-			_, err := w.Manifests(t.Context(), "apps/web", []image.Digest{digest})
+			_, err := w.Manifests(t.Context(), "apps/web", []image.Image{{Digest: digest}})
 			return []error{
 				err,
 				w.Activate(t.Context(), "apps/web", image.DigestOf(archived.Bytes())),

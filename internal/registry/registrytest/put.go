@@ -22,12 +22,12 @@ func (s suite) put(t *testing.T, repository string, all ...Manifest) {
 func testManifests(t *testing.T, s suite) {
 	all := s.mixed(t, "apps/web")
 	never := single("never pushed")
-	var asked []image.Digest
+	var asked []image.Image
 	var want []Manifest
 	for _, m := range all {
-		asked, want = append(asked, m.Digest()), append(want, m)
+		asked, want = append(asked, s.found(t, "apps/web", m)), append(want, m)
 	}
-	asked, want = append(asked, never.Digest(), asked[0]), append(want, never, want[0])
+	asked, want = append(asked, image.Image{Digest: never.Digest(), Type: &image.Type{MediaType: never.MediaType}}, asked[0]), append(want, never, want[0])
 	for round := range 2 { // all are there, and one is not
 		asked, want := asked, want
 		if round == 0 {
@@ -176,7 +176,7 @@ func testActivate(t *testing.T, s suite) {
 				t.Errorf("%s: status %d, %v, %v; want %d", name, img.Status, ok, err, want)
 			}
 		}
-		got, err := s.Writer.Manifests(t.Context(), "apps/web", []image.Digest{a.Digest(), b.Digest()})
+		got, err := s.Writer.Manifests(t.Context(), "apps/web", []image.Image{s.found(t, "apps/web", a), s.found(t, "apps/web", b)})
 		if err != nil || got[1].Err != nil {
 			t.Fatalf("manifests: %v, %v", got, err)
 		}
@@ -204,4 +204,14 @@ func testActivate(t *testing.T, s suite) {
 	if err := s.Writer.Activate(t.Context(), "apps/web", single("never pushed").Digest()); !errors.As(err, &missing) {
 		t.Errorf("one that is not there: %v, want an ImageGoneError", err)
 	}
+}
+
+// found returns an image as the registry tells it.
+func (s suite) found(t *testing.T, repository string, m Manifest) image.Image {
+	t.Helper()
+	img, ok, err := s.Reader.Find(t.Context(), repository, m.Digest())
+	if err != nil || !ok {
+		t.Fatalf("find %s: %v, %v", m.Digest(), ok, err)
+	}
+	return img
 }

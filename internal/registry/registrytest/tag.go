@@ -31,7 +31,7 @@ func (s suite) has(t *testing.T, repository string, m Manifest, tags ...string) 
 		t.Errorf("%s has the tags %q, want %q", m.Digest(), img.Tags, tags)
 	}
 	if img.Status == image.Active {
-		got, err := s.Writer.Manifests(t.Context(), repository, []image.Digest{m.Digest()})
+		got, err := s.Writer.Manifests(t.Context(), repository, []image.Image{img})
 		if err != nil || len(got) != 1 || got[0].Err != nil {
 			t.Fatalf("read %s: %v, %v", m.Digest(), got, err)
 		}

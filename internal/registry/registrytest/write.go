@@ -142,7 +142,7 @@ func testCancelled(t *testing.T, s suite) {
 		"put":      func() error { return s.Writer.Put(ctx, "apps/web", a.pushed(), nil) },
 		"activate": func() error { return s.Writer.Activate(ctx, "apps/web", a.Digest()) },
 		"manifests": func() error {
-			_, err := s.Writer.Manifests(ctx, "apps/web", []image.Digest{a.Digest()})
+			_, err := s.Writer.Manifests(ctx, "apps/web", []image.Image{{Digest: a.Digest()}})
 			return err
 		},
 		"find": func() error {
