@@ -27,6 +27,7 @@ type watching struct {
 	mu       sync.Mutex
 	seen     map[string]int
 	errs     []error
+	total    int // observations
 	changed  chan struct{}
 	observed []usage.Observation
 }
@@ -35,12 +36,8 @@ type watching struct {
 func startWatch(t *testing.T, config *rest.Config, c Config) *watching {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
-	ctx, cancel := context.WithCancel(context.Background())
-	w := &watching{t: t, cancel: cancel, done: make(chan struct{}), seen: map[string]int{}, changed: make(chan struct{}, 1)}
-	go func() {
-		defer close(w.done)
-		sourceFor(config, c).Watch(ctx, w.see, w.fail)
-	}()
+	w := &watching{t: t, done: make(chan struct{}), seen: map[string]int{}, changed: make(chan struct{}, 1)}
+	w.start(config, c)
 	t.Cleanup(func() {
 		w.stop()
 		if err := goleak.Find(before, kubetest.IgnoreServer()); err != nil {
@@ -48,6 +45,15 @@ func startWatch(t *testing.T, config *rest.Config, c Config) *watching {
 		}
 	})
 	return w
+}
+
+func (w *watching) start(config *rest.Config, c Config) {
+	var ctx context.Context
+	ctx, w.cancel = context.WithCancel(context.Background())
+	go func() {
+		defer close(w.done)
+		sourceFor(config, c).Watch(ctx, w.see, w.fail)
+	}()
 }
 
 func (w *watching) stop() {
@@ -61,7 +67,10 @@ func (w *watching) see(all []usage.Observation) {
 	for _, o := range all {
 		w.seen[fmt.Sprintf("%s %s %s", o.State, o.Asked, o.Got)]++
 	}
-	w.observed = append(w.observed, all...)
+	w.total += len(all)
+	if len(w.observed) < 1000 {
+		w.observed = append(w.observed, all...)
+	}
 	w.wake()
 }
 

@@ -183,6 +183,7 @@ func (e *events) Decode() (watch.EventType, runtime.Object, error) {
 		Object json.RawMessage `json:"object"`
 	}
 	if err := e.decoder.Decode(&event); err != nil {
+		err = notAList(err)
 		e.tell(e.ctx, "watch", err)
 		return "", nil, err
 	}
