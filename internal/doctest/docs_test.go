@@ -20,6 +20,8 @@ import (
 	"github.com/regsweep/regsweep/internal/cli"
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/kinds"
+	"github.com/regsweep/regsweep/internal/journal"
+	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/permissions"
 	"github.com/regsweep/regsweep/internal/registry/ecr"
 	"github.com/regsweep/regsweep/internal/usage/apprunner"
@@ -310,11 +312,17 @@ func TestRightsOfAWS(t *testing.T) {
 		}
 	}
 	role := "arn:aws:iam::111122223333:role/x"
+	place, err := journal.Open("s3://bucket/prefix", objects.Env{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := slices.Concat(
 		ecr.Actions(ecr.Config{AssumeRole: role}, true), ecs.Actions(ecs.Config{}), lambda.Actions(lambda.Config{}),
 		apprunner.Actions(apprunner.Config{}), permissions.Actions(snapshot.Config{Path: "s3://x/y"}.IAM(permissions.Run{})),
+		permissions.Actions(place.IAM(permissions.Run{}, true)),
 	)
 	slices.Sort(want)
+	want = slices.Compact(want)
 	if diff := cmp.Diff(want, slices.Sorted(maps.Keys(named))); diff != "" {
 		t.Errorf("actions (-code +docs):\n%s", diff)
 	}
