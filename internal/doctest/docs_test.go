@@ -19,8 +19,8 @@ import (
 
 	"github.com/regsweep/regsweep/internal/cli"
 	"github.com/regsweep/regsweep/internal/config"
-	"github.com/regsweep/regsweep/internal/kinds"
 	"github.com/regsweep/regsweep/internal/journal"
+	"github.com/regsweep/regsweep/internal/kinds"
 	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/permissions"
 	"github.com/regsweep/regsweep/internal/registry/ecr"
