@@ -237,62 +237,6 @@ func TestSettledRunsAreNotRead(t *testing.T) {
 	}
 }
 
-// TestSettle: a run of which nothing is there any more is settled by a later
-// one, when it is old enough that it cannot be going on.
-func TestSettle(t *testing.T) {
-	old, recent := began.Add(25*time.Hour), began.Add(23*time.Hour)
-	nothing := func(image.Digest) bool { return false }
-	for name, tt := range map[string]struct {
-		now  time.Time
-		look func(*journal.Unfinished)
-		want int // how many sources are read to their end after it
-	}{
-		"nothing is there":   {old, func(u *journal.Unfinished) { u.Look(host, "apps/web", nothing) }, 0},
-		"it may be going on": {recent, func(u *journal.Unfinished) { u.Look(host, "apps/web", nothing) }, 1},
-		"something is there": {old, func(u *journal.Unfinished) {
-			u.Look(host, "apps/web", func(digest image.Digest) bool { return digest == d("amd") })
-		}, 1},
-		"nobody looked": {old, func(*journal.Unfinished) {}, 1},
-		"somebody looked there": {old, func(u *journal.Unfinished) {
-			u.Look("other.example.com", "apps/web", nothing)
-			u.Look(host, "apps", nothing)
-		}, 1},
-	} {
-		for place, p := range places(t) {
-			t.Run(name+"/"+place, func(t *testing.T) {
-				r := begin(t, p, "sha256:abc", clock())
-				after(t, r, before(t, r, root("index", "amd", "arm")), journal.Done, "index")
-				u, errs := p.Unfinished(t.Context())
-				if len(errs) > 0 || u.Runs() != 1 {
-					t.Fatalf("%d runs, %v", u.Runs(), errs)
-				}
-				tt.look(u)
-				if err := p.Settle(t.Context(), u, "20260616T130000.000Z-def", tt.now); err != nil {
-					t.Fatal(err)
-				}
-				left, read := unfinished(t, p)
-				if place == "a file" { // is always read, since it may have many runs
-					read--
-				}
-				if settled := tt.want == 0; (len(left) == 0) != settled || place != "a file" && read != tt.want {
-					t.Errorf("%d sources read, left %v", read, left)
-				}
-				h, err := p.History(t.Context(), everything)
-				if err != nil || !h.Runs[0].Interrupted || (h.Runs[0].Unfinished == 0) != (tt.want == 0) {
-					t.Errorf("history: %+v, %v", h, err)
-				}
-				// If it goes on in spite of all, it is not settled.
-				if place == "a file" || place == "a folder" {
-					before(t, r, root("second", "shared"))
-					if left, _ := unfinished(t, p); !slices.Contains(left, "shared") {
-						t.Errorf("it went on, and left %v", left)
-					}
-				}
-			})
-		}
-	}
-}
-
 // TestTornAnywhere cuts a file off at each of its bytes, as a crash does, and
 // lets another run write behind it.
 func TestTornAnywhere(t *testing.T) {
