@@ -34,15 +34,18 @@ type happening struct {
 }
 
 // happen lets an event happen now. condemned are the images of its repository
-// that are to go.
-func (a *account) happen(e event, condemned []string) (h happening) {
+// that are to go, and asked those of them that a call has asked for.
+func (a *account) happen(e event, condemned, asked []string) (h happening) {
 	h.what = e.What
 	pick := func(of []string, n int) string { return of[n%len(of)] }
 	all := []string{}
 	for _, img := range a.repo(e.Repo).Images() {
 		all = append(all, img.Digest)
 	}
-	here := slices.DeleteFunc(slices.Clone(condemned), func(d string) bool { return !slices.Contains(all, d) })
+	here := slices.DeleteFunc(slices.Clone(condemned), func(d string) bool { return !slices.Contains(all, d) || slices.Contains(asked, d) })
+	if uses := e.What == "use tag" || e.What == "use digest"; uses && e.Flag {
+		here = a.shared(e.Repo, here)
+	}
 	if len(here) == 0 {
 		here = all
 	}
@@ -75,14 +78,33 @@ func (a *account) happen(e event, condemned []string) (h happening) {
 		return h
 	}
 	target, other := pick(here, e.Target), pick(all, e.Other)
-	a.change(e, target, other, &h)
+	a.change(e, target, other, condemned, &h)
 	return h
 }
 
-// change lets an event happen to an image.
-func (a *account) change(e event, target, other string, h *happening) {
+// shared returns what of the families of condemned images is not condemned,
+// since other roots keep it.
+func (a *account) shared(repo int, condemned []string) (list []string) {
+	w := a.worldOf(repo, time.Now(), nil)
+	for _, d := range condemned {
+		for m := range oracle.Family(w, d) {
+			if !slices.Contains(condemned, m) && !slices.Contains(list, m) {
+				list = append(list, m)
+			}
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// change lets an event happen to an image. What becomes of an image that stays
+// anyway is no reason to keep another root that holds it, unless it is used.
+func (a *account) change(e event, target, other string, condemned []string, h *happening) {
 	images := time.Now().Add(imagesWindow)
 	together := func(digest string) map[string]bool {
+		if !slices.Contains(condemned, digest) {
+			return nil
+		}
 		return oracle.Together(a.worldOf(e.Repo, time.Now(), nil), digest)
 	}
 	save := func(repo int, from time.Time, cause string, digests map[string]bool) {
@@ -119,8 +141,9 @@ func (a *account) change(e event, target, other string, h *happening) {
 			tags = []string{fmt.Sprint("new-", a.names)}
 		}
 		if _, err := a.repo(e.Repo).Push(embedded.Push{Manifest: m.Bytes(), Tags: tags}); err == nil {
-			w := a.worldOf(e.Repo, time.Now(), nil)
-			save(e.Repo, images, target, oracle.Family(w, m.Descriptor().Digest))
+			if slices.Contains(condemned, target) {
+				save(e.Repo, images, target, oracle.Family(a.worldOf(e.Repo, time.Now(), nil), m.Descriptor().Digest))
+			}
 		}
 	case "sign", "cosign":
 		a.names++

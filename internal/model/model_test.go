@@ -161,7 +161,7 @@ func (r *trial) run() {
 		}
 		time.Sleep(time.Duration(r.Pause) * time.Millisecond)
 		for _, e := range r.Between {
-			r.seen.add(r.happen(e, planned.condemned(e.Repo)).what, 1)
+			r.seen.add(r.happen(e, planned.condemned(e.Repo), nil).what, 1)
 		}
 	}
 	r.apply(planned, true)
@@ -255,7 +255,7 @@ func (r *trial) apply(planned *forecast, disturbed bool) {
 		for _, d := range r.During {
 			if d.Repo = repo; d.Nth == n {
 				happened.Store(true)
-				r.disturb(d, slices.DeleteFunc(now.condemned(repo), func(d string) bool { return slices.Contains(digests, d) }))
+				r.disturb(d, now.condemned(repo), digests)
 			}
 		}
 	})
@@ -346,12 +346,12 @@ func (r *trial) compareMarks(shown *forecast) {
 }
 
 // disturb lets something happen while a deletion is under way.
-func (r *trial) disturb(d during, condemned []string) {
+func (r *trial) disturb(d during, condemned, asked []string) {
 	func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		before := r.stateOf(d.Repo)
-		h := r.happen(d.event, condemned)
+		h := r.happen(d.event, condemned, asked)
 		after := r.stateOf(d.Repo)
 		if r.others[d.Repo] == nil {
 			r.others[d.Repo] = map[string]bool{}

@@ -154,7 +154,8 @@ func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) error {
 // already, or archived.
 func (j *Judged) DoneBefore() int { return j.doneBefore }
 
-// Spare keeps the families that are in use by now.
+// Spare keeps the families that are in use by now, through any member: also one
+// that another root keeps.
 func (j *Judged) Spare(uses *policy.Uses) {
 	j.spare("it or its family came into use while the plan was applied", uses.Holding(j.Graph))
 }
@@ -168,7 +169,7 @@ func (j *Judged) spare(why string, stays func(i int32) bool) {
 			continue
 		}
 		held := false
-		w.Family(d.Root, func(i int32) { held = held || goes(j.Verdicts[i]) && stays(i) })
+		w.Family(d.Root, func(i int32) { held = held || stays(i) })
 		if held {
 			d.Verdict = policy.VerdictKeep
 			d.Reasons = []policy.Reason{policy.Changed(why)}
@@ -209,7 +210,7 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 			!slices.ContainsFunc(parents[k], func(p int32) bool { return !condemned(p) }) &&
 			!slices.ContainsFunc(now.Members(k), func(m int32) bool { return !condemned(m) && !held(i, m) })
 	}
-	j.spare("it or its family changed while the plan was applied", func(i int32) bool { return !same(i) })
+	j.spare("it or its family changed while the plan was applied", func(i int32) bool { return goes(j.Verdicts[i]) && !same(i) })
 }
 
 // listed visits the verdicts on images; all lists kept images too.

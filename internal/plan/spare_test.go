@@ -10,6 +10,7 @@ import (
 
 	"github.com/regsweep/regsweep/internal/graph"
 	. "github.com/regsweep/regsweep/internal/graph/graphtest"
+	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/oracle"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
@@ -109,5 +110,25 @@ func TestSpareChangedSharedImage(t *testing.T) {
 		if j.Graph.Images[i].Digest == D("shared") && v != policy.VerdictKeep {
 			t.Errorf("the shared image is %v", v)
 		}
+	}
+}
+
+// TestSpareUsedSharedImage: an image that comes into use keeps every index that
+// lists it, also where another root kept the image anyway.
+func TestSpareUsedSharedImage(t *testing.T) {
+	const old = 50 * Day
+	repo := New("r").Add("release", Tags("v1"), Lists("shared")).
+		Add("preview", Tags("pr-1"), Age(old), Lists("shared", "own")).
+		Add("shared", Age(old)).Add("own", Age(old)).Add("other", Age(old))
+	j := run{repo: repo, spec: rule(older(30 * Day))}.judge(t)
+	uses, err := policy.NewUses([]image.Use{{
+		Source: "ecs", State: image.Running, Holder: "ecs/shop/web", Reference: host + "/r@" + D("shared").String(),
+	}}, holders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Spare(uses)
+	if diff := cmp.Diff(set{D("other").String(): true}, going(j)); diff != "" {
+		t.Errorf("what goes (-want +got):\n%s", diff)
 	}
 }
