@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/notify"
 	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/permissions"
 	"github.com/regsweep/regsweep/internal/policy"
@@ -67,6 +68,13 @@ is meant, and else all are. Where it names no account, all are.`,
 		}
 		run := w.runOf(cfg, purpose)
 		needs := iamNeeds(cfg, registries, run)
+		if purpose == "apply" { // and what tells of it
+			for _, n := range cfg.Notify {
+				if n.SNS.TopicARN != "" {
+					needs = append(needs, notify.TopicIAM(n.SNS.TopicARN))
+				}
+			}
+		}
 		if purpose != "tag" && !run.Lifecycle {
 			place, err := f.openJournal(w, objects.Env{})
 			if err != nil {
@@ -158,24 +166,34 @@ func iamNeeds(cfg *config.Config, registries []config.Registry, run permissions.
 }
 
 func newPermissionsRBAC(w *World, f *flags) *cobra.Command {
-	var name, account, context string
-	var watch bool
+	var name, account, context, lease string
+	var watch, controller bool
 	cmd := &cobra.Command{
 		Use:   "rbac",
 		Short: "Print the least Kubernetes RBAC as YAML",
 		Long: `Print the roles that reading the configured clusters needs: a ClusterRole, or a
 Role in each namespace where namespaces are named. With several contexts a comment
 begins the roles of each; --context prints those of one, for kubectl apply -f -.
-With --watch the roles are for tag --watch.`,
+With --watch the roles are for tag --watch, with --lease for apply --lease, and with
+both --lease and --controller for controller.`,
 	}
 	cmd.Flags().StringVar(&name, "name", "regsweep", "`name` of the roles and bindings")
 	cmd.Flags().StringVar(&account, "service-account", "", "bind the roles to the ServiceAccount `namespace/name`")
 	cmd.Flags().BoolVar(&watch, "watch", false, "also what watching the clusters needs")
 	cmd.Flags().StringVar(&context, "context", "", "only what the cluster of this `context` needs")
+	cmd.Flags().StringVar(&lease, "lease", "", "also what holding the Lease `namespace/name` needs, in the cluster that regsweep runs in")
+	cmd.Flags().BoolVar(&controller, "controller", false, "also what controller needs: watching, and Events in the namespace of the --lease")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		binding, err := bindingOf(name, account)
 		if err != nil {
 			return err
+		}
+		held := accountName.FindStringSubmatch(lease)
+		switch {
+		case lease != "" && held == nil:
+			return usageError("--lease %s: write namespace/name", lease)
+		case controller && held == nil:
+			return usageError("--controller needs --lease namespace/name: the controller's own namespace, and regsweep or its --lease-name")
 		}
 		cfg, err := f.load(w)
 		if err != nil {
@@ -184,8 +202,14 @@ With --watch the roles are for tag --watch.`,
 		var accesses []permissions.Access
 		for _, s := range cfg.Usage.Sources {
 			if reader, ok := s.Config.(permissions.Kubernetes); ok {
-				accesses = append(accesses, reader.RBAC(watch)...)
+				accesses = append(accesses, reader.RBAC(watch || controller)...)
 			}
+		}
+		if held != nil {
+			accesses = append(accesses, permissions.LeaseAccess(held[1], held[3]))
+		}
+		if controller {
+			accesses = append(accesses, permissions.EventAccess(held[1]))
 		}
 		if context != "" {
 			accesses = slices.DeleteFunc(accesses, func(a permissions.Access) bool { return a.Context != context })

@@ -113,7 +113,7 @@ func rulesOf(t *testing.T, objects []*unstructured.Unstructured) (rules []kubete
 			t.Fatal(err)
 		}
 		for _, r := range role.Rules {
-			rule := kubetest.Rule{Verbs: r.Verbs, APIGroups: r.APIGroups, Resources: r.Resources}
+			rule := kubetest.Rule{Verbs: r.Verbs, APIGroups: r.APIGroups, Resources: r.Resources, ResourceNames: r.ResourceNames}
 			if o.GetNamespace() != "" {
 				rule.Namespaces = []string{o.GetNamespace()}
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/config"
@@ -71,18 +72,16 @@ func (c *Controller) run(ctx context.Context, guard func() error) {
 	c.mu.Lock()
 	c.status.running, c.status.last = false, e
 	c.mu.Unlock()
-	c.report(ctx, e, &what)
-	if job == nil {
-		return
+	if what.Plan != nil {
+		c.show(job, what.Plan)
 	}
-	if job.Tell != nil && e.Result != Stopped {
+	c.report(ctx, e, &what)
+	if job != nil && job.Tell != nil && e.Result != Stopped {
 		job.Tell(ctx, what)
 	}
-	if what.Plan == nil {
+	if job != nil && what.Plan == nil {
 		job.Close() // and the page has the plan before
-		return
 	}
-	c.show(job, what.Plan)
 }
 
 // work does what a run does, and notes what came of it also where it fails.
@@ -106,10 +105,13 @@ func (c *Controller) work(ctx context.Context, cfg *config.Config, job *Job, gua
 // whatever the next call made of it.
 func because(ctx context.Context, err error) error {
 	var lost *lease.LostError
-	if err != nil && errors.As(context.Cause(ctx), &lost) {
+	switch {
+	case err == nil || ctx.Err() == nil:
+		return err
+	case errors.As(context.Cause(ctx), &lost):
 		return lost
 	}
-	return err
+	return fmt.Errorf("the process was told to end: %w", err)
 }
 
 // sumUp notes how a run ended.
@@ -167,37 +169,36 @@ func (c *Controller) report(ctx context.Context, e *Ended, what *notify.Run) {
 	log := []any{"result", string(e.Result), "took", e.Took.String(), "images", e.Totals.Images, "toDelete", e.Totals.Delete, "toArchive", e.Totals.Archive,
 		"held", e.Totals.HeldBack(), "gaps", e.Gaps, "deleted", e.Deleted, "archived", e.Archived, "failed", e.Failed}
 	text := what.Message().Text
+	level, kind, reason := slog.LevelWarn, Warning, ""
 	switch e.Result {
-	case Failed, Stopped:
-		c.Log.Error("run ended", append(log, "error", e.Err)...)
-		reason := "RunFailed"
-		if e.Result == Stopped {
-			reason = "RunStopped"
-		}
-		c.event(ctx, Warning, reason, mistakes(e.Err))
+	case Failed:
+		level, reason, text = slog.LevelError, "RunFailed", mistakes(e.Err)
+	case Stopped:
+		reason, text = "RunStopped", mistakes(e.Err)
 	case Partial:
-		c.Log.Warn("run ended", log...)
-		c.event(ctx, Warning, "RunPartial", text)
+		reason = "RunPartial"
 	case Held:
-		c.Log.Warn("run ended", log...)
-		c.event(ctx, Warning, "RunHeld", text)
+		reason = "RunHeld"
 	case OK:
-		c.Log.Info("run ended", log...)
-		c.event(ctx, Normal, "RunCompleted", text)
+		level, kind, reason = slog.LevelInfo, Normal, "RunCompleted"
 	}
+	c.event(ctx, kind, reason, text)
 	if e.Deleted+e.Archived > 0 {
 		c.event(ctx, Normal, "ImagesDeleted", fmt.Sprintf("%d images deleted, %d archived", e.Deleted, e.Archived))
 	}
-	if what.Plan == nil {
-		return
-	}
-	n := 0
-	for _, s := range what.Plan.Sources {
-		if s.Status != "ok" && n < maxGapEvents {
-			n++
-			c.event(ctx, Warning, "Gap", s.Name+": "+s.Detail)
+	if what.Plan != nil {
+		n := 0
+		for _, s := range what.Plan.Sources {
+			if s.Status != "ok" && n < maxGapEvents {
+				n++
+				c.event(ctx, Warning, "Gap", s.Name+": "+s.Detail)
+			}
 		}
 	}
+	if e.Err != nil {
+		log = append(log, "error", e.Err)
+	}
+	c.Log.Log(ctx, level, "run ended", log...)
 }
 
 // show makes a plan that of the page, and frees the one before.

@@ -15,7 +15,26 @@ import (
 type Rule struct {
 	APIGroups []string `json:"apiGroups" yaml:"apiGroups,flow"`
 	Resources []string `json:"resources" yaml:"resources,flow"`
-	Verbs     []string `json:"verbs" yaml:"verbs,flow"`
+	// ResourceNames narrows the rule to objects of these names.
+	ResourceNames []string `json:"resourceNames,omitempty" yaml:"resourceNames,flow,omitempty"`
+	Verbs         []string `json:"verbs" yaml:"verbs,flow"`
+}
+
+// LeaseAccess is what holding a Lease of the cluster that regsweep runs in needs.
+// RBAC cannot narrow create to a name.
+func LeaseAccess(namespace, name string) Access {
+	groups, leases := []string{"coordination.k8s.io"}, []string{"leases"}
+	return Access{Namespaces: []string{namespace}, Rules: []Rule{
+		{APIGroups: groups, Resources: leases, Verbs: []string{"create"}},
+		{APIGroups: groups, Resources: leases, ResourceNames: []string{name}, Verbs: []string{"get", "update"}},
+	}}
+}
+
+// EventAccess is what making Events in a namespace of that cluster needs.
+func EventAccess(namespace string) Access {
+	return Access{Namespaces: []string{namespace}, Rules: []Rule{
+		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}},
+	}}
 }
 
 // Access is what reading one cluster needs.
@@ -122,7 +141,7 @@ func (a Access) title() string {
 func union(rules, more []Rule) []Rule {
 	for _, r := range more {
 		at := slices.IndexFunc(rules, func(other Rule) bool {
-			return slices.Equal(other.APIGroups, r.APIGroups) && slices.Equal(other.Verbs, r.Verbs)
+			return slices.Equal(other.APIGroups, r.APIGroups) && slices.Equal(other.Verbs, r.Verbs) && slices.Equal(other.ResourceNames, r.ResourceNames)
 		})
 		if at < 0 {
 			rules = append(rules, r)
