@@ -85,6 +85,9 @@ func TestScripts(t *testing.T) {
 				_, err := a.region.S3().CreateBucket(args[0])
 				return err
 			}),
+			// topic NAME makes a topic of Amazon SNS, and published NAME prints what was
+			// published to it.
+			"topic": script((*account).topic), "published": script((*account).published),
 			// service NAME REFERENCE runs an image on ECS, pinned as of now.
 			"service": script((*account).service),
 			// deny ACTION forbids an action to the caller; "allow" takes all back.
