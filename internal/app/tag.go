@@ -281,7 +281,7 @@ func (r *tagRun) all(ctx context.Context, uses *policy.Uses) error {
 }
 
 // warn tells what cannot be marked since it is not there or not known, and which
-// indexes could not be read: their images may be marked in their place.
+// indexes could not be read: then images of them are marked, and they are not.
 func (r *tagRun) warn(g *graph.Graph, named policy.Naming) {
 	warn := func(format string, args ...any) {
 		r.warnings = append(r.warnings, r.repo.Registry+"/"+r.repo.Name+": "+fmt.Sprintf(format, args...))
@@ -296,8 +296,13 @@ func (r *tagRun) warn(g *graph.Graph, named policy.Naming) {
 		r.result.Unresolved = append(r.result.Unresolved, fmt.Sprintf("%s, in use by %s", u.Reference, u.Holder))
 	}
 	for i, why := range g.Unreadable {
-		warn("the index %s cannot be read (%s), so that images of it are marked and not the index", g.Images[i].Digest, why)
+		// One in the archive cannot be deployed.
+		if len(named.Images) > 0 && g.Images[i].Status == image.Active {
+			r.result.Unresolved = append(r.result.Unresolved, fmt.Sprintf("the index %s cannot be read (%s), and may list what is in use", g.Images[i].Digest, why))
+			r.result.Retry = true
+		}
 	}
+	slices.Sort(r.result.Unresolved)
 }
 
 // fail records why nothing can be done in the repository.

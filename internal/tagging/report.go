@@ -38,8 +38,8 @@ type Repository struct {
 	Images []Image `json:"images"`
 	// Error says why nothing could be done, or "".
 	Error string `json:"error,omitempty"`
-	// Unresolved are references in use that can be of any image of the
-	// repository, so that it is not known which to mark.
+	// Unresolved says why it is not known which image to mark: references in use
+	// that can be of any image, and indexes that could not be read.
 	Unresolved []string `json:"unresolved,omitempty"`
 	// Retry says that what failed may succeed when it is tried again.
 	Retry bool `json:"-"`
