@@ -32,6 +32,7 @@ type Region struct {
 	ecs       ecsState
 	lambda    lambdaState
 	appRunner appRunnerState
+	ssm       ssmState
 }
 
 // Account returns the account with the id, and creates it when there is none.

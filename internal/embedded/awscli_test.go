@@ -53,6 +53,7 @@ var cliServices = []func(*world) []cliStep{
 	appRunnerSteps,
 	s3Steps,
 	snsSteps,
+	ssmSteps,
 }
 
 // TestAWSCommand calls every operation that the server knows through the aws

@@ -18,6 +18,7 @@ func services() []*service {
 		appRunnerService(),
 		s3Service(),
 		snsService(),
+		ssmService(),
 	}
 }
 
