@@ -31,9 +31,9 @@ var order = [][]string{
 	{"internal/usage/awsusage"},
 	// What a usage source and a registry are.
 	{"internal/usage"},
-	{"internal/registry", "internal/journal"},
+	{"internal/registry", "internal/journal", "internal/notify"},
 	// Where files and objects are kept, and what may be called, by the libraries below.
-	{"internal/lease", "internal/notify", "internal/objects", "internal/permissions"},
+	{"internal/lease", "internal/objects", "internal/permissions"},
 	// Libraries: each could be a module of its own.
 	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/kubeclient", "internal/layers", "internal/manifests", "internal/oracle", "internal/planfile"},
 	// The pure middle.
