@@ -111,11 +111,16 @@ func (l *Lifecycle) PreviewLifecyclePolicy(ctx context.Context, repository, poli
 	fail := func(err error) ([]registry.LifecycleAction, error) {
 		return nil, fmt.Errorf("preview of ECR for repository %s: %w", repository, gone(repository, err))
 	}
-	_, err := l.calls.startPreview(ctx, &ecr.StartLifecyclePolicyPreviewInput{
+	started, err := l.calls.startPreview(ctx, &ecr.StartLifecyclePolicyPreviewInput{
 		RegistryId: &l.id.Account, RepositoryName: &repository, LifecyclePolicyText: &policy,
 	})
 	if err != nil {
 		return fail(err)
+	}
+	// ECR may write the policy in its own way. It says which preview an answer is of.
+	text := aws.ToString(started.LifecyclePolicyText)
+	if text == "" {
+		return fail(errors.New("the answer does not say that it was started"))
 	}
 	for attempt := range previewAttempts {
 		if attempt > 0 {
@@ -123,14 +128,14 @@ func (l *Lifecycle) PreviewLifecyclePolicy(ctx context.Context, repository, poli
 				return fail(err)
 			}
 		}
-		out, err := l.preview(ctx, repository, nil)
+		out, err := l.preview(ctx, repository, text, nil)
 		if err != nil {
 			return fail(err)
 		}
 		switch out.Status {
 		case types.LifecyclePolicyPreviewStatusInProgress:
 		case types.LifecyclePolicyPreviewStatusComplete:
-			actions, err := l.results(ctx, repository, out)
+			actions, err := l.results(ctx, repository, text, out)
 			if err != nil {
 				return fail(err)
 			}
@@ -142,22 +147,30 @@ func (l *Lifecycle) PreviewLifecyclePolicy(ctx context.Context, repository, poli
 	return fail(fmt.Errorf("it was not complete after %s", previewDelay*(previewAttempts-1)))
 }
 
-func (l *Lifecycle) preview(ctx context.Context, repository string, token *string) (*ecr.GetLifecyclePolicyPreviewOutput, error) {
-	return l.calls.getPreview(ctx, &ecr.GetLifecyclePolicyPreviewInput{
+// errOtherPreview says that somebody started another preview meanwhile.
+var errOtherPreview = errors.New("another preview took its place before it was read")
+
+// preview asks for a page of the preview of a policy.
+func (l *Lifecycle) preview(ctx context.Context, repository, text string, token *string) (*ecr.GetLifecyclePolicyPreviewOutput, error) {
+	out, err := l.calls.getPreview(ctx, &ecr.GetLifecyclePolicyPreviewInput{
 		RegistryId: &l.id.Account, RepositoryName: &repository, MaxResults: aws.Int32(previewPage), NextToken: token,
 	})
+	if err == nil && aws.ToString(out.LifecyclePolicyText) != text {
+		return nil, errOtherPreview
+	}
+	return out, err
 }
 
 // results reads a complete preview, of which the first page is there.
-func (l *Lifecycle) results(ctx context.Context, repository string, first *ecr.GetLifecyclePolicyPreviewOutput) (actions []registry.LifecycleAction, err error) {
+func (l *Lifecycle) results(ctx context.Context, repository, text string, first *ecr.GetLifecyclePolicyPreviewOutput) (actions []registry.LifecycleAction, err error) {
 	pages := awsapi.Stream(ctx, func(ctx context.Context, token *string) ([]types.LifecyclePolicyPreviewResult, *string, error) {
 		out := first
 		if token != nil {
-			if out, err = l.preview(ctx, repository, token); err != nil {
+			if out, err = l.preview(ctx, repository, text, token); err != nil {
 				return nil, nil, err
 			}
 			if out.Status != types.LifecyclePolicyPreviewStatusComplete {
-				return nil, nil, fmt.Errorf("another preview took its place while it was read (%s)", out.Status)
+				return nil, nil, errOtherPreview
 			}
 		}
 		return out.PreviewResults, out.NextToken, nil
@@ -200,11 +213,14 @@ func (c Config) OpenLifecycleWriter(ctx context.Context, name string, env Env) (
 
 // PutLifecyclePolicy puts a policy. See registry.LifecycleWriter.
 func (w *LifecycleWriter) PutLifecyclePolicy(ctx context.Context, repository, policy string) error {
-	_, err := w.putLifecyclePolicy(ctx, &ecr.PutLifecyclePolicyInput{
+	out, err := w.putLifecyclePolicy(ctx, &ecr.PutLifecyclePolicyInput{
 		RegistryId: &w.id.Account, RepositoryName: &repository, LifecyclePolicyText: &policy,
 	})
 	if err != nil {
 		return fmt.Errorf("put the lifecycle policy of repository %s: %w", repository, gone(repository, err))
+	}
+	if aws.ToString(out.LifecyclePolicyText) == "" {
+		return fmt.Errorf("put the lifecycle policy of repository %s: the answer does not say that it was put", repository)
 	}
 	return nil
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -145,5 +147,74 @@ func TestStorageTimes(t *testing.T) {
 	w.SetFaults(embedded.FaultOn("ecr", "DescribeImages", embedded.Fault{Kind: embedded.FaultError, Code: "InvalidParameterException"}))
 	if _, err := l.StorageTimes(t.Context(), "apps/web"); err == nil {
 		t.Error("a list that fails is no error")
+	}
+}
+
+// fillForLifecycle makes a repository of which ECR's preview has two pages.
+func fillForLifecycle(w *world) {
+	repo := w.own().MustCreateRepository("apps/web", embedded.RepositoryOptions{})
+	repo.SetLifecyclePolicy(lifecyclePolicy)
+	for i := range 250 {
+		m := embedded.NewImage(embedded.ConfigBlob(fmt.Sprint(i), 10), embedded.LayerBlob(fmt.Sprint(i), 90))
+		d := repo.MustPush(embedded.Push{Manifest: m.Bytes(), At: w.now().Add(-50 * 24 * time.Hour)})
+		if i%3 == 0 {
+			repo.Archive(d, w.now())
+			repo.MustPush(embedded.Push{Manifest: m.Bytes()})
+		}
+	}
+}
+
+// TestLifecycleFaults breaks each call once: what is read then is complete, or an
+// error and nothing.
+func TestLifecycleFaults(t *testing.T) {
+	all := maps.Clone(faults)
+	all["an empty object"] = embedded.Fault{Kind: embedded.FaultEmptyObject}
+	for name, fault := range all {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newBubble()
+				fillForLifecycle(w)
+				open := func() *Lifecycle {
+					l, err := Config{Region: region, Account: ownAccount}.OpenLifecycle(t.Context(), "prod", w.env(t, ""), func(context.Context, time.Duration) error {
+						time.Sleep(previewDelay)
+						return nil
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return l
+				}
+				policy := strings.Replace(lifecyclePolicy, "30", "40", 1)
+				type result struct {
+					text    string
+					times   int
+					actions int
+				}
+				read := func(l *Lifecycle) (r result, errs [3]error) {
+					var times map[image.Digest]registry.StorageTimes
+					var actions []registry.LifecycleAction
+					r.text, errs[0] = l.LifecyclePolicy(t.Context(), "apps/web")
+					times, errs[1] = l.StorageTimes(t.Context(), "apps/web")
+					actions, errs[2] = l.PreviewLifecyclePolicy(t.Context(), "apps/web", policy)
+					r.times, r.actions = len(times), len(actions)
+					return r, errs
+				}
+				want, errs := read(open())
+				if errs != [3]error{} || want.times == 0 || want.actions < 101 {
+					t.Fatalf("without faults: %+v, %v", want, errs)
+				}
+				for n := range 6 {
+					w.ResetStats()
+					w.SetFaults(embedded.FaultAt(n+1, fault))
+					got, errs := read(open())
+					for i, same := range []bool{got.text == want.text, got.times == want.times, got.actions == want.actions} {
+						none := []bool{got.text == "", got.times == 0, got.actions == 0}[i]
+						if errs[i] == nil && !same || errs[i] != nil && !none {
+							t.Errorf("call %d, reading %d: %+v, want %+v, error %v", n+1, i, got, want, errs[i])
+						}
+					}
+				}
+			})
+		})
 	}
 }
