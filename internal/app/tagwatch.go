@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -268,7 +267,7 @@ func (t *tagWatch) someUses(ctx context.Context, uses []image.Use) {
 	all := uses
 	if t.w.Tag.Name != "" {
 		all = slices.Concat(t.known, uses)
-		slices.SortFunc(all, compareUses)
+		slices.SortFunc(all, image.Use.Compare)
 		all = slices.Compact(all) // what is tried again is known already
 		if t.known = all; len(all) > maxSettled {
 			t.known = nil // until the next full reading
@@ -330,11 +329,6 @@ func (t *tagWatch) settle(uses []image.Use, report *tagging.Report, err error) {
 		}
 		t.settled[key] = until
 	}
-}
-
-func compareUses(a, b image.Use) int {
-	return cmp.Or(cmp.Compare(a.Reference, b.Reference), cmp.Compare(a.Holder, b.Holder), cmp.Compare(a.State, b.State),
-		cmp.Compare(a.Source, b.Source), cmp.Compare(a.ImageID, b.ImageID))
 }
 
 // backoff is the pause after so many failures.

@@ -1,6 +1,9 @@
 package image
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // State says how an image is used.
 type State string
@@ -28,6 +31,13 @@ type Use struct {
 	ImageID string `json:"imageId,omitempty"`
 	// Holder says who uses it, for example "kubernetes/prod/shop/Deployment/web".
 	Holder string `json:"holder"`
+}
+
+// Compare orders uses as a snapshot does: by reference, holder and state, and then
+// by what else tells them apart.
+func (u Use) Compare(other Use) int {
+	return cmp.Or(cmp.Compare(u.Reference, other.Reference), cmp.Compare(u.Holder, other.Holder), cmp.Compare(u.State, other.State),
+		cmp.Compare(u.Source, other.Source), cmp.Compare(u.ImageID, other.ImageID))
 }
 
 // Gap is something that could not be read, and what it could have held.

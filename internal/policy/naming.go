@@ -81,8 +81,8 @@ func (u *Uses) Naming(g *graph.Graph) Naming {
 		}
 	}
 	for i := range g.Images {
-		if image, ok := u.naming(g, named, int32(i), exact, found); ok {
-			n.Images = append(n.Images, image)
+		if found, ok := u.naming(g, named, int32(i), exact, found); ok {
+			n.Images = append(n.Images, found)
 		}
 	}
 	vague := slices.Clone(named.whole)
@@ -104,7 +104,7 @@ func (u *Uses) Naming(g *graph.Graph) Naming {
 		n.Missing = append(n.Missing, u.lost(uses, found, viaDigest|viaTag)...)
 	}
 	for _, list := range []*[]image.Use{&n.Guessed, &n.Unresolved, &n.Missing} {
-		slices.SortFunc(*list, compareUses)
+		slices.SortFunc(*list, image.Use.Compare)
 		*list = slices.Compact(*list)
 	}
 	return n
@@ -147,7 +147,7 @@ func (u *Uses) naming(g *graph.Graph, named *repoUses, i int32, exact map[int32]
 		n.State = Stronger(n.State, state)
 		n.Uses = append(n.Uses, u.all[use])
 	}
-	slices.SortFunc(n.Uses, compareUses)
+	slices.SortFunc(n.Uses, image.Use.Compare)
 	return n, true
 }
 

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -37,8 +36,8 @@ type repoUses struct {
 // those and leaves them out. The order of uses does not matter.
 func NewUses(uses []image.Use, holders func(image.Reference) []string) (*Uses, error) {
 	// A snapshot is sorted already; a copy of millions of uses would be felt.
-	if !slices.IsSortedFunc(uses, compareUses) {
-		uses = slices.SortedFunc(slices.Values(uses), compareUses)
+	if !slices.IsSortedFunc(uses, image.Use.Compare) {
+		uses = slices.SortedFunc(slices.Values(uses), image.Use.Compare)
 	}
 	u := &Uses{all: uses, byDigest: map[image.Digest][]int32{}, byRepo: map[repoKey]*repoUses{}}
 	for i := range uses {
@@ -55,13 +54,6 @@ func NewUses(uses []image.Use, holders func(image.Reference) []string) (*Uses, e
 		u.add(int32(i), ref, id, holders(ref))
 	}
 	return u, nil
-}
-
-// compareUses is the order of a snapshot: reference, holder, state, and what
-// tells uses apart otherwise.
-func compareUses(a, b image.Use) int {
-	return cmp.Or(cmp.Compare(a.Reference, b.Reference), cmp.Compare(a.Holder, b.Holder), cmp.Compare(a.State, b.State),
-		cmp.Compare(a.Source, b.Source), cmp.Compare(a.ImageID, b.ImageID))
 }
 
 func (u *Uses) add(i int32, ref image.Reference, id image.Digest, registries []string) {

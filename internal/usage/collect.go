@@ -1,7 +1,6 @@
 package usage
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +116,7 @@ func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error
 			found[name] = len(t.uses)
 		}
 	}
-	slices.SortFunc(result.Snapshot.Uses, compareUses)
+	slices.SortFunc(result.Snapshot.Uses, image.Use.Compare)
 	if opts.CacheDir != "" {
 		if err := saveCounts(opts.CacheDir, opts.ConfigID, found, started); err != nil {
 			result.Warnings = append(result.Warnings, err)
@@ -219,7 +218,7 @@ func tallyUp(source string, f Findings) (tally, error) {
 			}
 		}
 	}
-	slices.SortFunc(t.uses, compareUses)
+	slices.SortFunc(t.uses, image.Use.Compare)
 	t.uses = slices.Compact(t.uses)
 	// One entry for each reference, holder and state; but where nodes of several
 	// architectures report several image ids, each of them is needed.
@@ -270,18 +269,6 @@ func (t tally) status(name string, causes []string, ignored bool, notes []string
 		s.Detail = addDetail(s.Detail, fmt.Sprintf("%s cannot be image references: %s", count(n, "string"), examples(t.refused)))
 	}
 	return s
-}
-
-// compareUses orders uses by reference, holder and state, and then by what else
-// tells them apart.
-func compareUses(a, b image.Use) int {
-	return cmp.Or(
-		strings.Compare(a.Reference, b.Reference),
-		strings.Compare(a.Holder, b.Holder),
-		strings.Compare(string(a.State), string(b.State)),
-		strings.Compare(a.Source, b.Source),
-		strings.Compare(a.ImageID, b.ImageID),
-	)
 }
 
 // sameEntry reports whether two uses differ by their image id at most.

@@ -18,6 +18,12 @@
 // where nothing at all was found in it. Cluster-scoped custom resources are
 // outside the named namespaces and are not read then; a note says so.
 //
+// # Watching
+//
+// Watch tells what comes into use as soon as the API server does, by reflectors
+// over a store that keeps nothing (watch.go, watchkind.go). It is made for what
+// lives too short to be listed.
+//
 // # Errors
 //
 // Whatever cannot be read is an error beside what was found: a denied kind, a
