@@ -107,9 +107,10 @@ func (a *account) change(e event, target, other string, condemned []string, h *h
 		}
 		return oracle.Together(a.worldOf(e.Repo, time.Now(), nil), digest)
 	}
+	why := map[bool]string{true: "used", false: h.what}[e.What == "use tag" || e.What == "use digest"]
 	save := func(repo int, from time.Time, cause string, digests map[string]bool) {
 		for _, d := range slices.Sorted(maps.Keys(digests)) {
-			h.shelters = append(h.shelters, shelter{repo, d, cause, from, h.what})
+			h.shelters = append(h.shelters, shelter{repo, d, cause, from, why})
 		}
 	}
 	switch e.What {

@@ -163,18 +163,32 @@ func (w *World) heads() (heads []*head) {
 }
 
 // isLeftover reports whether an earlier run has condemned a head with its root:
-// the root is gone, and all of the family was condemned then and is as it was.
+// the root is gone, and all of the family was condemned then and is as it was,
+// but for what lives with something else.
 func (w *World) isLeftover(img *Image) bool {
-	if l, ok := w.Leftovers[img.Digest]; !ok || w.image(l.Root) != nil {
+	if !w.announced(img) || w.image(w.Leftovers[img.Digest].Root) != nil {
 		return false
 	}
-	for d := range w.family(img) {
-		l, ok := w.Leftovers[d]
-		if m := w.image(d); !ok || !sameTags(l.Tags, m.Tags) || l.Pushed != m.Pushed {
+	family := w.family(img)
+	elsewhere := func(m *Image) bool {
+		return slices.ContainsFunc(w.Repository.Images, func(p Image) bool {
+			return w.holds(&p, m) && !family[p.Digest] && !w.announced(&p)
+		})
+	}
+	// What lives with an image that lives elsewhere is not about this family.
+	for d := range w.closure(img, func(a, b *Image) bool { return w.announced(a) && w.holds(a, b) }) {
+		if m := w.image(d); !w.announced(m) && !elsewhere(m) {
 			return false
 		}
 	}
 	return true
+}
+
+// announced reports whether an earlier run was to delete an image, and it is as
+// it was.
+func (w *World) announced(img *Image) bool {
+	l, ok := w.Leftovers[img.Digest]
+	return ok && sameTags(l.Tags, img.Tags) && l.Pushed == img.Pushed
 }
 
 // applies reports whether a rule is about this repository. Where that depends
