@@ -18,7 +18,7 @@ build: ## Build bin/regsweep: static, reproducible, with its version in it.
 
 # The fastest checks first. What a machine lacks is built or installed on the way.
 .PHONY: test
-test: lint vuln ## Everything that CI runs: lint, vuln, all tests with the race detector, short fuzzing.
+test: lint vuln mutants ## Everything that CI runs: lint, vuln, mutants, all tests with the race detector, random worlds, short fuzzing.
 	scripts/need-aws
 	REGSWEEP_KUBE_BIN=$$(scripts/kube-binaries) scripts/test
 
@@ -40,6 +40,14 @@ vuln: ## govulncheck; see scripts/vulncheck for machines without the internet.
 .PHONY: fuzz
 fuzz: ## Fuzz every target for a while: make fuzz FUZZTIME=60 (seconds each).
 	FUZZTIME=$${FUZZTIME:-30} FUZZTOTAL=$${FUZZTOTAL:-86400} scripts/fuzz
+
+.PHONY: model
+model: ## Whole runs in random worlds, judged by an oracle: make model WORLDS=200000 (nightly).
+	go test ./internal/model -run TestModel -count=1 -v -timeout 24h -model.worlds=$${WORLDS:-2000}
+
+.PHONY: mutants
+mutants: ## Break the program in its most dangerous lines, one by one; tests must notice each.
+	go run ./scripts/mutants
 
 .PHONY: bench
 bench: ## Whole runs on accounts with a latency and with quotas, as a table; then the pure stages.
