@@ -121,6 +121,16 @@ func TestCompile(t *testing.T) {
 			policy: "expire any image beyond the newest 100\n",
 			notes: "rules[0] (all): all images: expire beyond the newest 100\n" +
 				"rules[1] (never): all images left out: what it selects is kept by an earlier rule (rules[0] all)\n"},
+		{name: "archive and expire in one policy",
+			spec: policy.Spec{Rules: []policy.Rule{
+				{Name: "a", Tags: []string{"a-*"}, AnyTag: true, Keep: []policy.Keep{younger(7)}, Action: policy.Archive},
+				{Name: "b", Tags: []string{"b-*"}, AnyTag: true, Keep: []policy.Keep{younger(7)}}}},
+			policy: "archive images tagged a-* older than 7 days\n",
+			notes: "rules[0] (a): tag a-*: archive after 7 days\n" +
+				"rules[1] (b): tag b-* left out: a policy that both archives and expires could expire platform images of an index that it archives (lifecycle compile --plain, where there are none)\n"},
+		{name: "a count of what may have marks only", plain: true,
+			spec:  policy.Spec{Rules: []policy.Rule{{Name: "all", Tags: []string{"*"}, Keep: []policy.Keep{{Newest: 3}}}}},
+			notes: "rules[0] (all): tag * left out: a policy would count what has no tags but those of regsweep (in-use-*), which the rule does not select\n"},
 		{name: "plain images, by groups and versions", plain: true,
 			spec: policy.Spec{Rules: []policy.Rule{
 				{Name: "a", Tags: []string{"a-*"}, AnyTag: true, Keep: []policy.Keep{{Newest: 3, Per: "semver.major"}}},

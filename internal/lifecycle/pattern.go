@@ -67,7 +67,7 @@ var tagPattern = regexp.MustCompile(`^[A-Za-z0-9_*][A-Za-z0-9._*-]*$`)
 // exactly the same tags, if there is one: not for regular expressions, for globs
 // with ?, and for those with more than four *.
 func native(pattern string) (string, bool) {
-	if isRegexp(pattern) || strings.Contains(pattern, "?") || !tagPattern.MatchString(pattern) {
+	if isRegexp(pattern) || !tagPattern.MatchString(pattern) { // ? is in no tag
 		return "", false
 	}
 	glob := simplify(pattern)
