@@ -1,0 +1,58 @@
+{{- define "regsweep.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "regsweep.fullname" -}}
+{{- $name := include "regsweep.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of roles, of which some belong to the whole cluster. */}}
+{{- define "regsweep.roleName" -}}
+{{- $name := include "regsweep.fullname" . -}}
+{{- if eq $name .Release.Namespace -}}{{ $name }}{{- else -}}{{ printf "%s-%s" .Release.Namespace $name }}{{- end -}}
+{{- end -}}
+
+{{- define "regsweep.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "regsweep.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "regsweep.selector" -}}
+app.kubernetes.io/name: {{ include "regsweep.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "regsweep.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{ include "regsweep.selector" . }}
+{{- end -}}
+
+{{- define "regsweep.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{/* The Lease is in the release's namespace, and called as the release is. */}}
+{{- define "regsweep.lease" -}}
+{{ .Release.Namespace }}/{{ include "regsweep.fullname" . }}
+{{- end -}}
+
+{{/* Whether what runs holds the Lease. */}}
+{{- define "regsweep.leads" -}}
+{{- if or (eq .Values.kind "controller") (and (eq .Values.kind "cronjob") .Values.cronjob.apply) -}}true{{- end -}}
+{{- end -}}
