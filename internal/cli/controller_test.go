@@ -236,21 +236,22 @@ func (c *inCluster) take(t *testing.T, holder string, renewed time.Time) {
 	t.Fatal("the Lease cannot be taken")
 }
 
-// events returns the reasons of all Events in the namespace.
-func (c *inCluster) events(t *testing.T) map[string]string {
+// events returns all Events in the namespace, a line for each: what it is about,
+// the reason and the message.
+func (c *inCluster) events(t *testing.T) string {
 	t.Helper()
 	list, err := c.server.Dynamic().Resource(schema.GroupVersionResource{Version: "v1", Resource: "events"}).Namespace(c.namespace).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]string{}
+	var all strings.Builder
 	for _, o := range list.Items {
 		reason, _, _ := unstructured.NestedString(o.Object, "reason")
 		message, _, _ := unstructured.NestedString(o.Object, "message")
 		kind, _, _ := unstructured.NestedString(o.Object, "involvedObject", "kind")
-		all[reason] = kind + ": " + message
+		fmt.Fprintf(&all, "%s %s: %s\n", kind, reason, message)
 	}
-	return all
+	return all.String()
 }
 
 var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
@@ -340,7 +341,9 @@ func TestControllers(t *testing.T) {
 		t.Errorf("both deleted at the same time: %v", calls)
 	}
 
-	// The next goes on at once, and is done.
+	// The next goes on at once, and is done. It knows the name of its pod.
+	t.Setenv("POD_NAME", "regsweep-0")
+	t.Setenv("POD_NAMESPACE", c.namespace)
 	third := c.controller(t, "AKIATHIRD", kubeconfig)
 	third.says(`msg="run ended"`, "result=ok", "failed=0")
 	if diff := cmp.Diff([]string{"fresh", "used"}, c.left()); diff != "" {
@@ -350,9 +353,12 @@ func TestControllers(t *testing.T) {
 		t.Errorf("the page:\n%s", body)
 	}
 	events := c.events(t)
-	for _, reason := range []string{"Leading", "RunCompleted", "RunStopped", "ImagesDeleted"} {
-		if !strings.HasPrefix(events[reason], "Lease: ") {
-			t.Errorf("no Event %s about the Lease: %v", reason, events)
+	for _, event := range []string{
+		"Lease Leading: ", "Lease RunStopped: the process was told to end", "Lease ImagesDeleted: 100 images deleted",
+		"Pod Leading: ", "Pod RunCompleted: regsweep controller: ", "Pod ImagesDeleted: ",
+	} {
+		if !strings.Contains(events, event) {
+			t.Errorf("no Event %q in\n%s", event, events)
 		}
 	}
 	if code := third.end(); code != 0 {
@@ -396,8 +402,8 @@ func TestControllerRights(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, p.log.String())
 	}
 	c.write(t, controllerRules)
-	if got := c.events(t)["ConfigRefused"]; !strings.Contains(got, "must be plan or apply") {
-		t.Errorf("Event: %s", got)
+	if got := c.events(t); !strings.Contains(got, "Lease ConfigRefused: the configuration before stays: ") || !strings.Contains(got, "must be plan or apply") {
+		t.Errorf("Events:\n%s", got)
 	}
 	for i, test := range []struct {
 		group, resource, verb string

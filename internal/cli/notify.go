@@ -2,13 +2,15 @@ package cli
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/notify"
 )
 
-// notifyTimeout bounds telling everybody of a run.
-const notifyTimeout = time.Minute
+// notifyTimeout bounds telling everybody of a run: SIGTERM leaves a process 30
+// seconds.
+const notifyTimeout = 20 * time.Second
 
 // receivers returns who gets reports, as the configuration says.
 func (r *run) receivers() (all []notify.Receiver) {
@@ -36,9 +38,13 @@ func (r *run) tell(ctx context.Context, what notify.Run) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyTimeout)
 	defer cancel()
+	var all sync.WaitGroup
 	for _, receiver := range r.receivers() {
-		if err := receiver.Send(ctx, what.Message()); err != nil {
-			r.Log.Warn("not told of the run", "error", err)
-		}
+		all.Go(func() {
+			if err := receiver.Send(ctx, what.Message()); err != nil {
+				r.Log.Warn("not told of the run", "error", err)
+			}
+		})
 	}
+	all.Wait()
 }

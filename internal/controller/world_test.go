@@ -33,9 +33,9 @@ import (
 type shelf struct {
 	registry.Writer // nil: nothing else of it is asked for
 	find
-	mu              sync.Mutex
-	images          []image.Image
-	batches         int
+	mu      sync.Mutex
+	images  []image.Image
+	batches int
 	// deleting is called in each deletion.
 	deleting func(batch int)
 }
@@ -141,12 +141,6 @@ func (s *source) Watch(ctx context.Context, seen func([]usage.Observation), fail
 	}
 	seen(nil)
 	<-ctx.Done()
-}
-
-func (s *source) set(f func(*source)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f(s)
 }
 
 // pod makes watches see that a pod runs an image.

@@ -67,7 +67,7 @@ func (h *Held) sinceRenewal() time.Duration {
 func (h *Held) Release(ctx context.Context) error {
 	h.end(errReleased)
 	<-h.ended
-	if context.Cause(h.ctx) != errReleased { //nolint:errorlint // lost before, so there is nothing to give back
+	if cause := context.Cause(h.ctx); cause != errReleased { //nolint:errorlint,contextcheck // of its own context: lost before, so there is nothing to give back
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)

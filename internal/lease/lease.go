@@ -101,7 +101,7 @@ func (l *Lock) Acquire(ctx context.Context, wait time.Duration) (*Held, error) {
 		record, err := l.try(ctx, &other)
 		switch {
 		case err == nil && record != nil:
-			return l.hold(record, at), nil
+			return l.hold(record, at), nil //nolint:contextcheck // it outlives the call that takes it
 		case ctx.Err() != nil:
 			return nil, context.Cause(ctx)
 		case err != nil:
@@ -183,7 +183,7 @@ func (l *Lock) failed(err error) {
 
 // pause waits, and returns false where the context ended before.
 func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(d) //nolint:forbidigo // waiting between calls; tests run it in virtual time
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -90,7 +90,9 @@ func status(code int, header http.Header) func() (*http.Response, error) {
 	}
 }
 
-func broken() (*http.Response, error) { return nil, &net.OpError{Op: "dial", Err: errors.New("refused")} }
+func broken() (*http.Response, error) {
+	return nil, &net.OpError{Op: "dial", Err: errors.New("refused")}
+}
 
 const secret = "secret-token"
 

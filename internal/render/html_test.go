@@ -69,6 +69,7 @@ func parseHTML(t *testing.T, page string) (elements map[string]int, text string)
 				t.Fatalf("</%s> closes %v", token.Data, open)
 			}
 			open = open[:len(open)-1]
+		case html.SelfClosingTagToken, html.CommentToken, html.DoctypeToken:
 		case html.TextToken:
 			b.WriteString(z.Token().Data + "\n")
 		}
