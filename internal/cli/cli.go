@@ -92,7 +92,7 @@ func Main(w World) int {
 		w.Stdout = out
 	}
 	root := newRoot(&w)
-	root.SetArgs(w.Args)
+	root.SetArgs(w.arguments())
 	root.SetIn(w.Stdin)
 	root.SetOut(w.Stdout)
 	root.SetErr(w.Stderr)
@@ -182,7 +182,7 @@ Try it without an account:  regsweep demo`,
 	p.StringVar(&f.logFormat, "log-format", "text", "format of the log on stderr: text or json")
 	p.BoolVarP(&f.verbose, "verbose", "v", false, "log what was read of each source and registry, how long it took, and the calls")
 	root.AddCommand(
-		newDemo(w, f), newInit(w, f), newUsage(w, f), newPlan(w, f), newApply(w, f), newController(w, f),
+		newDemo(w, f), newInit(w, f), newUsage(w, f), newPlan(w, f), newApply(w, f), newController(w, f), newLambda(w, f),
 		newExplain(w, f), newTag(w, f), newLifecycle(w, f), newHistory(w, f), newRestore(w, f), newPermissions(w, f), newSchema(w), newVersion(w),
 	)
 	for _, c := range root.Commands() {

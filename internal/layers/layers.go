@@ -20,7 +20,7 @@ var order = [][]string{
 	// Commands, and the tests of whole runs.
 	{"cmd/...", "scripts/...", "internal/bench", "internal/crash", "internal/faults", "internal/model"},
 	{"internal/cli"},
-	{"internal/controller", "internal/demo"},
+	{"internal/controller", "internal/demo", "internal/lambdarun"},
 	{"internal/app"},
 	// The list of kinds: the one place that names every adapter.
 	{"internal/kinds"},
