@@ -121,6 +121,12 @@ func TestCompile(t *testing.T) {
 			policy: "expire any image beyond the newest 100\n",
 			notes: "rules[0] (all): all images: expire beyond the newest 100\n" +
 				"rules[1] (never): all images left out: what it selects is kept by an earlier rule (rules[0] all)\n"},
+		{name: "what an earlier rule takes does not hold up a later one",
+			spec: policy.Spec{Rules: []policy.Rule{
+				{Name: "a", Tags: []string{"a-*"}, AnyTag: true, Keep: []policy.Keep{younger(30)}},
+				{Name: "b", Tags: []string{"b-*"}, AnyTag: true, Keep: []policy.Keep{younger(7)}}}},
+			policy: "expire images tagged a-* older than 30 days\nexpire images tagged b-* older than 7 days\n",
+			notes:  "rules[0] (a): tag a-*: expire after 30 days\nrules[1] (b): tag b-*: expire after 7 days\n"},
 		{name: "archive and expire in one policy",
 			spec: policy.Spec{Rules: []policy.Rule{
 				{Name: "a", Tags: []string{"a-*"}, AnyTag: true, Keep: []policy.Keep{younger(7)}, Action: policy.Archive},
