@@ -121,7 +121,7 @@ func (a *account) change(e event, target, other string, condemned []string, h *h
 			if img, _ := a.repo(e.Repo).Image(target); len(img.Tags) > 0 {
 				e.Tag = img.Tags[e.Other%len(img.Tags)]
 			}
-			target, other = other, target
+			target = other
 		}
 		loser, had := a.repo(e.Repo).Image(e.Tag)
 		if !a.tag(e.Repo, target, e.Tag) {

@@ -183,6 +183,7 @@ func (a *account) usesOf(n int) (list []oracle.Use) {
 		name, region := a.place(h.ref)
 		here := name == a.Repos[n].Name && region == a.Repos[n].Region
 		switch h.ref.Host {
+		case own, fips, dualstack, upper:
 		case alias:
 			here = here && a.Alias && region == homeRegion
 		case otherAccount, otherRegion, foreign:

@@ -167,6 +167,7 @@ const aliasHost = "images.example.com"
 func (h host) name(region string) string {
 	standard := embedded.DefaultAccount + ".dkr.ecr." + region + ".amazonaws.com"
 	switch h {
+	case own:
 	case fips:
 		return embedded.DefaultAccount + ".dkr.ecr-fips." + region + ".amazonaws.com"
 	case dualstack:

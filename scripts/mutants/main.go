@@ -44,8 +44,9 @@ type test struct {
 	args []string
 }
 
-// timeout bounds one run of tests. A mutant that makes them hang is noticed.
-const timeout = 3 * time.Minute
+// timeout bounds the building and the run of one test. A mutant that makes tests
+// hang is noticed.
+const timeout = 5 * time.Minute
 
 func main() {
 	jobs := flag.Int("jobs", 2, "how many mutants are tested at a time")
@@ -182,13 +183,13 @@ func (t test) try(dir, name string, files map[string][]byte) (noticed bool, deta
 		return false, "", err
 	}
 	binary := filepath.Join(dir, name+".test")
-	build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./"+t.pkg)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./"+t.pkg)
 	if out, err := build.CombinedOutput(); err != nil {
 		return false, string(out), fmt.Errorf("build %s: %w", t.pkg, err)
 	}
 	defer func() { _ = os.Remove(binary) }()
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append([]string{"-test.run", t.run, "-test.failfast", "-test.v"}, t.args...)...)
 	cmd.Dir = t.pkg // as go test does
 	out, err := cmd.CombinedOutput()
