@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 
+	"github.com/regsweep/regsweep/internal/app"
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/controller"
@@ -36,7 +37,7 @@ const (
 
 // controllerFlags are those of regsweep controller.
 type controllerFlags struct {
-	elect, pprof              bool
+	elect, tag, pprof         bool
 	leaseNamespace, leaseName string
 	jitter                    duration
 }
@@ -66,6 +67,7 @@ Exit codes: 0 told to end; 1 failed; 2 wrong usage or configuration.`,
 	cmd.Flags().StringVar(&c.leaseNamespace, "lease-namespace", "", "`namespace` of the Lease (default: its own)")
 	cmd.Flags().StringVar(&c.leaseName, "lease-name", leaseName, "`name` of the Lease")
 	cmd.Flags().Var(&c.jitter, "jitter", "how much later than due a run may start, by chance")
+	cmd.Flags().BoolVar(&c.tag, "tag", false, "also mark what is in use, as tag --watch does; with \"mode: plan\" only log what would be marked")
 	cmd.Flags().BoolVar(&c.pprof, "pprof", false, "serve profiles of the process on /debug/pprof/")
 	f.addJournal(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -118,6 +120,9 @@ func (c *controllerFlags) run(ctx context.Context, w *World, f *flags) error {
 			return controller.Calls{Calls: int64(total.Calls), Throttles: int64(total.Throttled)}
 		},
 		Now: w.Now, Log: log, Version: Version(), Pprof: c.pprof,
+	}
+	if c.tag {
+		opts.Tag = func(ctx context.Context, cfg *config.Config) error { return f.keepTagging(ctx, w, cfg, session) }
 	}
 	free, err := c.cluster(w, &opts)
 	if err != nil {
@@ -242,4 +247,14 @@ func (f *flags) job(ctx context.Context, w *World, cfg *config.Config, session *
 		return nil, err
 	}
 	return &controller.Job{App: r.App, Open: r.writer, Currency: r.Price.Currency, Tell: r.tell, Close: r.close}, nil
+}
+
+// keepTagging marks what is in use until the context ends.
+func (f *flags) keepTagging(ctx context.Context, w *World, cfg *config.Config, session *awsapi.Session) error {
+	r, err := f.open(ctx, w, cfg, session)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	return r.WatchTags(ctx, app.Watching{Tagging: r.tagging(cfg.Mode == config.ModeApply, nil, nil), Interval: tagInterval})
 }

@@ -391,8 +391,12 @@ func TestControllerRights(t *testing.T) {
 	c := newInCluster(t, server, controllerRules)
 	c.push(t, "old", "fresh")
 	full, rules := c.account(t, "--controller")
-	p := c.controller(t, "AKIAFULL", full)
+	server.Apply(t, c.namespace, workload("Deployment", "web", c.repo.URI()+":fresh"))
+	p := c.start(t, "AKIAFULL", full, "controller", "--lease-namespace", c.namespace, "--tag")
 	p.says(`msg="run ended"`, "result=ok", "toDelete=1")
+	if !strings.Contains(p.log.String(), "would be tagged") {
+		p.says(`msg="would be tagged"`, "image=apps/web:fresh")
+	}
 	c.write(t, controllerRules+"mode: aply\n")
 	p.says("configuration refused", "regsweep.yaml:7:7: mode: must be plan or apply")
 	if body := p.get("/readyz"); !strings.Contains(body, "[-] config: refused") {

@@ -53,6 +53,9 @@ type Options struct {
 	Watchers func(*config.Config) ([]usage.Watcher, error)
 	// Open opens a run. It is called for each, never two at a time.
 	Open func(context.Context, *config.Config) (*Job, error)
+	// Tag marks what is in use until the context ends, while this process leads; it
+	// may be nil. With an error it is called again.
+	Tag func(context.Context, *config.Config) error
 	// Lock is the Lease that a run needs; nil for none.
 	Lock *lease.Lock
 	// Events gets what happens; it may be nil.
@@ -81,6 +84,9 @@ type Controller struct {
 
 	mu     sync.Mutex
 	config *config.Config
+	// inUse ends when config is replaced.
+	inUse  context.Context //nolint:containedctx // it is the life of a configuration
+	renew  context.CancelFunc
 	status status
 	told   map[string]time.Time
 
@@ -154,6 +160,12 @@ func (c *Controller) load(content []byte) (*config.Config, []usage.Watcher, erro
 func (c *Controller) use(cfg *config.Config) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.config != cfg {
+		if c.renew != nil {
+			c.renew()
+		}
+		c.inUse, c.renew = context.WithCancel(context.Background())
+	}
 	c.config, c.status.loadedAt, c.status.refused = cfg, c.Now(), nil
 }
 
@@ -185,6 +197,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		return ErrStopTimeout
 	}
 	c.show(nil, nil)
+	c.renew()
 	return nil
 }
 
@@ -193,7 +206,7 @@ func (c *Controller) lead(ctx context.Context) {
 	c.warm.wait(ctx, warmUp)
 	if c.Lock == nil {
 		c.setLeading(true)
-		c.runs(ctx, func() error { return nil })
+		c.work(ctx, func() error { return nil })
 		return
 	}
 	for ctx.Err() == nil {
@@ -205,7 +218,7 @@ func (c *Controller) lead(ctx context.Context) {
 		c.Log.Info("leading", "lease", c.Lock.Name, "identity", c.Lock.Identity)
 		c.event(ctx, Normal, "Leading", c.Lock.Identity+" has the Lease "+c.Lock.Name)
 		within, stop := held.Within(ctx)
-		c.runs(within, held.Check)
+		c.work(within, held.Check)
 		cause := context.Cause(within)
 		stop()
 		c.setLeading(false)
@@ -218,6 +231,16 @@ func (c *Controller) lead(ctx context.Context) {
 			c.event(ctx, Warning, "LeaseLost", lost.Error())
 		}
 	}
+}
+
+// work does what only one process does: it runs, and marks what is in use.
+func (c *Controller) work(ctx context.Context, guard func() error) {
+	var marking sync.WaitGroup
+	if c.Tag != nil {
+		marking.Go(func() { c.tag(ctx) })
+	}
+	c.runs(ctx, guard)
+	marking.Wait()
 }
 
 // acquire waits for the Lease. Meanwhile what watches saw is forgotten as if this

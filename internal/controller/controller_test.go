@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/lease"
 	"github.com/regsweep/regsweep/internal/usage"
@@ -391,6 +392,37 @@ func TestLeaseDenied(t *testing.T) {
 			t.Errorf("%d runs\n%s", w.runCount(), w.log)
 		}
 		w.end(t)
+	})
+}
+
+// While it leads, and with each configuration, what is in use is marked.
+func TestTagging(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, header)
+		var mu sync.Mutex
+		var began []string
+		w.opts.Tag = func(ctx context.Context, cfg *config.Config) error {
+			mu.Lock()
+			began = append(began, time.Now().UTC().Format("15:04:05")+" "+string(cfg.Mode))
+			first := len(began) == 1
+			mu.Unlock()
+			if first {
+				return errors.New("credentials have expired")
+			}
+			<-ctx.Done()
+			return nil
+		}
+		w.start(t)
+		time.Sleep(time.Hour + 5*time.Second) // between two looks at the file
+		w.write(apply)
+		time.Sleep(time.Hour)
+		w.end(t)
+		if diff := cmp.Diff([]string{"00:00:00 plan", "00:01:00 plan", "01:00:10 apply"}, began); diff != "" {
+			t.Error(diff)
+		}
+		if !strings.Contains(w.log.String(), "credentials have expired") {
+			t.Error(w.log)
+		}
 	})
 }
 

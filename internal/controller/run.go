@@ -61,7 +61,7 @@ func (c *Controller) run(ctx context.Context, guard func() error) {
 	what := notify.Run{Name: "regsweep controller"}
 	job, err := c.Open(ctx, cfg)
 	if err == nil {
-		err = c.work(ctx, cfg, job, guard, &what)
+		err = c.planAndApply(ctx, cfg, job, guard, &what)
 	}
 	e.Err = because(ctx, err)
 	c.sumUp(ctx, e, &what)
@@ -84,8 +84,9 @@ func (c *Controller) run(ctx context.Context, guard func() error) {
 	}
 }
 
-// work does what a run does, and notes what came of it also where it fails.
-func (c *Controller) work(ctx context.Context, cfg *config.Config, job *Job, guard func() error, what *notify.Run) error {
+// planAndApply does what a run does, and notes what came of it also where it
+// fails.
+func (c *Controller) planAndApply(ctx context.Context, cfg *config.Config, job *Job, guard func() error, what *notify.Run) error {
 	a := job.App
 	a.Sources = c.warm.wrap(a.Sources)
 	a.Guard, a.Fresh = guard, c.warm.fresh
