@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/spf13/cobra"
@@ -119,9 +118,7 @@ func (f *flags) handler(w *World) (*lambdarun.Handler, error) {
 			if err != nil {
 				return nil, err
 			}
-			if cfg.Dir = place.Dir; place.Text == "" && place.Parameter() == "" && !objects.IsS3(place.Path) {
-				cfg.Dir = filepath.Dir(filepath.Join(place.Dir, place.Path))
-			}
+			cfg.Dir = place.Folder()
 			return cfg, nil
 		},
 		Open: func(ctx context.Context, cfg *config.Config, e lambdarun.Event) (*lambdarun.Job, error) {
@@ -149,6 +146,6 @@ func (f *flags) lambdaJob(ctx context.Context, w *World, cfg *config.Config, ses
 	}
 	return &lambdarun.Job{
 		App: r.App, Open: r.writer, Tagging: r.tagging(cfg.Mode == config.ModeApply, nil, nil),
-		Objects: objects.Env{AWS: session}, Tell: r.tell, Close: r.close,
+		Objects: objects.Env{AWS: session}, Tell: r.tellWithin, Close: r.close,
 	}, nil
 }

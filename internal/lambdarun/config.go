@@ -52,6 +52,25 @@ func (p Place) Parameter() string {
 	return name
 }
 
+// file returns the path of the file that the configuration is in, or "".
+func (p Place) file() string {
+	switch {
+	case p.Text != "" || p.Parameter() != "" || objects.IsS3(p.Path):
+		return ""
+	case filepath.IsAbs(p.Path):
+		return p.Path
+	}
+	return filepath.Join(p.Dir, p.Path)
+}
+
+// Folder returns the folder that relative paths in the configuration start from.
+func (p Place) Folder() string {
+	if file := p.file(); file != "" {
+		return filepath.Dir(file)
+	}
+	return p.Dir
+}
+
 // Read reads what is there.
 func (p Place) Read(ctx context.Context, session *awsapi.Session) ([]byte, error) {
 	if p.Text != "" {
@@ -60,8 +79,8 @@ func (p Place) Read(ctx context.Context, session *awsapi.Session) ([]byte, error
 	if name := p.Parameter(); name != "" {
 		return parameter(ctx, session, name)
 	}
-	if !objects.IsS3(p.Path) {
-		return file(filepath.Join(p.Dir, p.Path), p.Path)
+	if file := p.file(); file != "" {
+		return readFile(file)
 	}
 	o, err := objects.Open(p.Path, objects.Env{AWS: session})
 	if err != nil {
@@ -75,11 +94,7 @@ func (p Place) Read(ctx context.Context, session *awsapi.Session) ([]byte, error
 	return content, errors.Join(err, from.Close())
 }
 
-// file reads a file; one that is named from the root is there.
-func file(path, named string) ([]byte, error) {
-	if filepath.IsAbs(named) {
-		path = named
-	}
+func readFile(path string) ([]byte, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w (put it there, or set %s, or REGSWEEP_CONFIG to ssm:/name or s3://bucket/key)", err, TextVariable)

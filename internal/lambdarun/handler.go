@@ -66,9 +66,12 @@ func (h *Handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 }
 
 func (h *Handler) invoke(ctx context.Context, payload []byte) (*Result, error) {
-	// What has to be said when time is up gets the time that is left.
-	working, cancel := h.within(ctx)
+	// What has to be saved and told when time is up gets most of the time that is
+	// left, and the answer the rest.
+	working, cancel := h.before(ctx, 4)
 	defer cancel()
+	hard, cancelHard := h.before(ctx, 1)
+	defer cancelHard()
 	cfg, err := h.Config(working)
 	if err != nil {
 		return nil, ended(working, &ConfigurationError{fmt.Errorf("read the configuration: %w", err)}, "reading the configuration")
@@ -91,7 +94,7 @@ func (h *Handler) invoke(ctx context.Context, payload []byte) (*Result, error) {
 		OpPlan: r.plan, OpApply: r.apply, OpTag: r.tag, OpUsage: r.usage,
 		OpRepositories: r.repositories, OpMerge: r.merge, OpNotify: r.notify,
 	}[event.Op]
-	if err := do(working, ctx); err != nil {
+	if err := do(working, hard); err != nil {
 		return nil, err
 	}
 	return &r.result, nil
@@ -105,14 +108,14 @@ const (
 	shareOfMargin = 10
 )
 
-// within returns the context that work ends with, which is before the deadline of
-// the function.
-func (h *Handler) within(ctx context.Context) (context.Context, context.CancelFunc) {
+// before returns the context that ends before the deadline of the function, by so
+// many quarters of the margin.
+func (h *Handler) before(ctx context.Context, quarters time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadlineCause(ctx, deadline.Add(-margin(deadline.Sub(h.Now()))), errDeadline)
+	return context.WithDeadlineCause(ctx, deadline.Add(-margin(deadline.Sub(h.Now()))*quarters/4), errDeadline)
 }
 
 // margin is how long before the deadline an invocation ends that has so much time:
