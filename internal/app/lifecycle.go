@@ -276,10 +276,8 @@ func newLifecycleCheck(spec policy.Spec) (*lifecycleCheck, error) {
 func (c *lifecycleCheck) of(p *lifecycle.Policy, contents *image.Contents, now image.Time, o lifecycle.CompileOptions) string {
 	g := graph.Build(contents)
 	if o.Plain {
-		for i := range g.Images {
-			if img := &g.Images[i]; img.IsIndex() || !img.Subject().IsZero() {
-				return fmt.Sprintf("--plain says that there are plain images only, and %s is an %s", img.Digest, map[bool]string{true: "index", false: "attached artifact"}[img.IsIndex()])
-			}
+		if why := notPlain(g, p.Counts()); why != "" {
+			return "--plain says that there are plain images only, and " + why
 		}
 	}
 	const later = 100 * 365 * 24 * time.Hour
@@ -292,6 +290,26 @@ func (c *lifecycleCheck) of(p *lifecycle.Policy, contents *image.Contents, now i
 			if !fine {
 				return fmt.Sprintf("the policy would %s %s %v sooner or later, which the rules keep", fate.Action, g.Images[i].Digest, g.Images[i].Tags)
 			}
+		}
+	}
+	return ""
+}
+
+// notPlain says what contradicts --plain, or "". Push times matter where a policy
+// counts.
+func notPlain(g *graph.Graph, counts bool) string {
+	pushed := map[image.Time]image.Digest{}
+	for i := range g.Images {
+		img := &g.Images[i]
+		other, same := pushed[img.PushedAt]
+		pushed[img.PushedAt] = img.Digest
+		switch {
+		case img.IsIndex():
+			return fmt.Sprintf("%s is an index", img.Digest)
+		case g.Kinds[i] == graph.Referrer:
+			return fmt.Sprintf("%s is attached to an image", img.Digest)
+		case same && counts:
+			return fmt.Sprintf("%s and %s were pushed at one moment", other, img.Digest)
 		}
 	}
 	return ""

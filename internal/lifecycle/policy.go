@@ -133,6 +133,14 @@ func (s *Selection) globs() []string {
 	return globs
 }
 
+// Counts reports whether a rule goes by a number of images that a repository can
+// have.
+func (p *Policy) Counts() bool {
+	return slices.ContainsFunc(p.Rules, func(r Rule) bool {
+		return r.Selection.CountType == CountMoreThan && r.Selection.CountNumber < maxImages
+	})
+}
+
 // The document as ECR takes it.
 type (
 	document struct {
