@@ -43,7 +43,7 @@ journal: s3://example-bucket/journal/
 serviceAccount:
   name: sweeper
   annotations: {eks.amazonaws.com/role-arn: "arn:aws:iam::111122223333:role/regsweep"}
-controller: {replicas: 1, jitter: 30s, port: 9090}
+controller: {replicas: 1, jitter: 30s, tag: true, port: 9090}
 config: |
   version: 1
   registries: [{ecr: {region: eu-west-1}}]
@@ -76,7 +76,7 @@ priorityClassName: system-cluster-critical
 terminationGracePeriodSeconds: 60
 `,
 		kinds: "ClusterRole ClusterRoleBinding ConfigMap Deployment NetworkPolicy PodDisruptionBudget Role Role Role RoleBinding RoleBinding RoleBinding Service ServiceAccount ServiceMonitor",
-		args:  "controller --lease-name=sweep-regsweep --jitter=30s --log-format=json -v",
+		args:  "controller --lease-name=sweep-regsweep --jitter=30s --tag --log-format=json -v",
 		rbac:  []string{"--controller", "--lease", "NAMESPACE/sweep-regsweep"},
 	},
 	{

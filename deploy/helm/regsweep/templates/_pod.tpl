@@ -122,6 +122,9 @@ spec:
 - controller
 - --lease-name={{ include "regsweep.fullname" . }}
 - --jitter={{ .Values.controller.jitter }}
+{{- if .Values.controller.tag }}
+- --tag
+{{- end }}
 {{- else if eq .Values.kind "tagger" }}
 - tag
 - --watch
