@@ -395,7 +395,7 @@ func TestControllerRights(t *testing.T) {
 	p := c.start(t, "AKIAFULL", full, "controller", "--lease-namespace", c.namespace, "--tag")
 	p.says(`msg="run ended"`, "result=ok", "toDelete=1")
 	if !strings.Contains(p.log.String(), "would be tagged") {
-		p.says(`msg="would be tagged"`, "image=apps/web:fresh")
+		p.says(`msg="would be tagged"`, "image=fresh")
 	}
 	c.write(t, controllerRules+"mode: aply\n")
 	p.says("configuration refused", "regsweep.yaml:7:7: mode: must be plan or apply")
