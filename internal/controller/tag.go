@@ -16,7 +16,7 @@ func (c *Controller) tag(ctx context.Context) {
 	for ctx.Err() == nil {
 		cfg, replaced := c.current()
 		tagging, end := context.WithCancel(ctx)
-		stop := context.AfterFunc(replaced, end)
+		stop := context.AfterFunc(replaced, end) //nolint:contextcheck // the life of the configuration, not of a call
 		err := c.Tag(tagging, cfg)
 		stop()
 		end()
