@@ -31,12 +31,15 @@ type shelter struct {
 type happening struct {
 	what     string
 	shelters []shelter
+	// asked are the images that a call under way deletes. What only they hold
+	// together is apart when they are gone.
+	asked []string
 }
 
 // happen lets an event happen now. condemned are the images of its repository
 // that are to go, and asked those of them that a call has asked for.
 func (a *account) happen(e event, condemned, asked []string) (h happening) {
-	h.what = e.What
+	h.what, h.asked = e.What, asked
 	pick := func(of []string, n int) string { return of[n%len(of)] }
 	all := []string{}
 	for _, img := range a.repo(e.Repo).Images() {
@@ -82,6 +85,17 @@ func (a *account) happen(e event, condemned, asked []string) (h happening) {
 	return h
 }
 
+// together returns the images that live with one that is there, when those that
+// are asked for are gone.
+func (a *account) together(repo int, digest string, asked []string) map[string]bool {
+	w := a.worldOf(repo, time.Now(), nil)
+	w.Repository.Images = slices.DeleteFunc(w.Repository.Images, func(i oracle.Image) bool { return slices.Contains(asked, i.Digest) })
+	if !slices.ContainsFunc(w.Repository.Images, func(i oracle.Image) bool { return i.Digest == digest }) {
+		return nil
+	}
+	return oracle.Together(w, digest)
+}
+
 // shared returns what of the families of condemned images is not condemned,
 // since other roots keep it.
 func (a *account) shared(repo int, condemned []string) (list []string) {
@@ -105,7 +119,7 @@ func (a *account) change(e event, target, other string, condemned []string, h *h
 		if !slices.Contains(condemned, digest) {
 			return nil
 		}
-		return oracle.Together(a.worldOf(e.Repo, time.Now(), nil), digest)
+		return a.together(e.Repo, digest, h.asked)
 	}
 	why := map[bool]string{true: "used", false: h.what}[e.What == "use tag" || e.What == "use digest"]
 	save := func(repo int, from time.Time, cause string, digests map[string]bool) {
@@ -143,7 +157,7 @@ func (a *account) change(e event, target, other string, condemned []string, h *h
 		}
 		if _, err := a.repo(e.Repo).Push(embedded.Push{Manifest: m.Bytes(), Tags: tags}); err == nil {
 			if slices.Contains(condemned, target) {
-				save(e.Repo, images, target, oracle.Family(a.worldOf(e.Repo, time.Now(), nil), m.Descriptor().Digest))
+				save(e.Repo, images, target, a.together(e.Repo, m.Descriptor().Digest, h.asked))
 			}
 		}
 	case "sign", "cosign":
@@ -209,11 +223,12 @@ func (a *account) comeIntoUse(e event, target string, h *happening, save func(in
 	}
 	from := time.Now().Add(usageWindow)
 	for n := range a.Repos {
-		w := a.worldOf(n, time.Now(), nil)
-		for _, i := range w.Repository.Images {
-			if i.Digest == target && (n == e.Repo || everywhere) {
-				save(n, from, target, oracle.Together(w, target))
-			}
+		asked := h.asked
+		if n != e.Repo {
+			asked = nil
+		}
+		if n == e.Repo || everywhere {
+			save(n, from, target, a.together(n, target, asked))
 		}
 	}
 }
