@@ -117,7 +117,7 @@ func (c *controllerFlags) run(ctx context.Context, w *World, f *flags) error {
 		Jitter: time.Duration(c.jitter), Random: rand.Float64,
 		Calls: func() controller.Calls {
 			total := session.Stats().Total()
-			return controller.Calls{Calls: total.Calls, Throttles: int64(total.Throttled)}
+			return controller.Calls{Calls: total.Calls, Throttles: total.Throttled}
 		},
 		Now: w.Now, Log: log, Version: Version(), Pprof: c.pprof,
 	}

@@ -32,7 +32,9 @@ func (r *run) receivers() (all []notify.Receiver) {
 // tell sends a summary of a run to everybody whom the configuration names, if it
 // is worth it. What goes wrong is logged and is no error of the run. A run that
 // was interrupted is told of too.
-func (r *run) tell(ctx context.Context, what notify.Run) { r.tellWithin(context.WithoutCancel(ctx), what) }
+func (r *run) tell(ctx context.Context, what notify.Run) {
+	r.tellWithin(context.WithoutCancel(ctx), what)
+}
 
 // tellWithin does so while the context lasts.
 func (r *run) tellWithin(ctx context.Context, what notify.Run) {
