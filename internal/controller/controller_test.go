@@ -380,6 +380,36 @@ func TestLeader(t *testing.T) {
 	})
 }
 
+// A process that was frozen for longer than its Lease lasts makes no further call,
+// although nothing has told it yet.
+func TestFrozen(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, apply)
+		w.old("a", "b", "c")
+		var mu sync.Mutex
+		var frozen time.Duration
+		w.opts.Lock = &lease.Lock{Store: &leases{}, Name: "ops/regsweep", Identity: "a", Now: func() time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return time.Now().Add(frozen)
+		}}
+		w.deleting = func(batch int) {
+			if batch == 1 {
+				mu.Lock()
+				frozen = time.Minute
+				mu.Unlock()
+			}
+		}
+		w.start(t)
+		time.Sleep(time.Second)
+		if left := w.left(); len(left) != 3 {
+			t.Errorf("left: %v", left)
+		}
+		w.want(t, "/metrics", 200, `regsweep_runs_total{result="stopped"} 1`, "regsweep_deletions_total 1")
+		w.end(t)
+	})
+}
+
 // A process without the right to the Lease says so and is not ready.
 func TestLeaseDenied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
