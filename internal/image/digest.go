@@ -92,9 +92,15 @@ func (d Digest) String() string {
 		return ""
 	}
 	var text [digestSize]byte
-	copy(text[:], digestPrefix)
-	hex.Encode(text[len(digestPrefix):], d[:])
-	return string(text[:])
+	return string(d.AppendTo(text[:0]))
+}
+
+// AppendTo appends what String returns to b.
+func (d Digest) AppendTo(b []byte) []byte {
+	if d.IsZero() {
+		return b
+	}
+	return hex.AppendEncode(append(b, digestPrefix...), d[:])
 }
 
 // Compare orders digests by their bytes, which is also the order of their

@@ -282,16 +282,23 @@ func (j *Judged) image(i int32) Image {
 	if r, ok := j.Result.InUse(i); ok {
 		out.Reasons = append(out.Reasons, reason(r))
 	}
-	name := root.Digest.String()
-	if len(root.Tags) > 0 {
-		name = root.Tags[0] + ", " + name
-	}
-	does := "stays"
-	if goes(d.Verdict) {
-		does = "goes"
-	}
-	out.Reasons = append(out.Reasons, Reason{Code: policy.CodeFamily, Detail: "it " + does + " with its root (" + name + ")"})
+	out.Reasons = append(out.Reasons, Reason{Code: policy.CodeFamily, Detail: follows(root, goes(d.Verdict))})
 	return out
+}
+
+// follows says in words that an image does as its root. There is one for nearly
+// every image of a family, so nothing but the text is allocated.
+func follows(root *image.Image, goes bool) string {
+	var buffer [256]byte
+	text := append(buffer[:0], "it stays with its root ("...)
+	if goes {
+		text = append(buffer[:0], "it goes with its root ("...)
+	}
+	if len(root.Tags) > 0 {
+		text = append(append(text, root.Tags[0]...), ", "...)
+	}
+	text = root.Digest.AppendTo(text)
+	return string(append(text, ')'))
 }
 
 // reasons returns the reasons of a decision in words. Images share them, so they

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -130,6 +131,11 @@ func (d Document) MarshalJSON() ([]byte, error) {
 
 func (s *Store) write(b []byte) error {
 	if s.file == nil && len(s.memory)+len(b) <= inMemory {
+		if len(s.memory) > 0 && cap(s.memory)-len(s.memory) < len(b) {
+			// What is outgrown is garbage: by quarters, as append grows, that is
+			// several times what is held.
+			s.memory = slices.Grow(s.memory, min(inMemory-len(s.memory), 3*len(s.memory)+len(b)))
+		}
 		s.memory = append(s.memory, b...)
 		return nil
 	}

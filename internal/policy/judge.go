@@ -269,7 +269,7 @@ func (e *evaluation) maxImages() {
 				return decision.Verdict == VerdictKeep ||
 					!k.onlyMaxImages() && e.holds(r, at, decision.Root, int(d)) == nil
 			})
-			for _, c := range e.ranked(r, open) {
+			for _, c := range e.ranked(r, open, len(open)) {
 				if remain+count(c.root) > k.MaxImages {
 					break
 				}

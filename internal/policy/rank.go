@@ -53,23 +53,41 @@ func sureFirst(a, b candidate) int {
 	return -1
 }
 
-// ranked returns decisions, newest first in the rule's order.
-func (e *evaluation) ranked(r *activeRule, decisions []int32) []candidate {
-	list := make([]candidate, len(decisions))
-	for i, k := range decisions {
-		root := e.result.Decisions[k].Root
-		list[i] = candidate{decision: k, root: root, pushed: e.g.Images[root].PushedAt}
-		list[i].unsure = len(e.unread) > 0 && len(e.tags(root)) == 0
-		if r.Order == "semver" {
-			list[i].version = highest(e.tags(root))
-		}
-	}
+// ranked returns the n newest of decisions, newest first in the rule's order.
+// Where these are few, the others are neither sorted nor kept: it holds at most
+// twice as many as it returns.
+func (e *evaluation) ranked(r *activeRule, decisions []int32, n int) []candidate {
 	order := byPush
 	if r.Order == "semver" {
 		order = bySemver
 	}
-	slices.SortFunc(list, func(a, b candidate) int { return cmp.Or(sureFirst(a, b), order(a, b)) })
-	return list
+	compare := func(a, b candidate) int { return cmp.Or(sureFirst(a, b), order(a, b)) }
+	if n = min(n, len(decisions)); n == 0 {
+		return nil
+	}
+	list := make([]candidate, 0, min(2*n, len(decisions)))
+	sorted := false // list has n at least, and the first n are the newest so far
+	for _, k := range decisions {
+		root := e.result.Decisions[k].Root
+		c := candidate{decision: k, root: root, pushed: e.g.Images[root].PushedAt}
+		c.unsure = len(e.unread) > 0 && len(e.tags(root)) == 0
+		if r.Order == "semver" {
+			c.version = highest(e.tags(root))
+		}
+		if sorted && compare(c, list[n-1]) > 0 {
+			continue
+		}
+		if len(list) == cap(list) { // there are more than twice n
+			slices.SortFunc(list, compare)
+			list, sorted = list[:n], true
+			if compare(c, list[n-1]) > 0 {
+				continue
+			}
+		}
+		list = append(list, c)
+	}
+	slices.SortFunc(list, compare)
+	return list[:n]
 }
 
 // newestRoots returns the n newest roots of the repository by push, newest
@@ -96,10 +114,18 @@ func (e *evaluation) newestRoots(n int) []candidate {
 func (e *evaluation) rank() {
 	for i := range e.rules {
 		r := &e.rules[i]
-		if !slices.ContainsFunc(r.keeps, func(k keep) bool { return k.Newest > 0 }) {
+		n := 0 // how many are of interest
+		for k := range r.keeps {
+			if keep := &r.keeps[k]; keep.Newest > 0 && keep.per != nil {
+				n = len(r.governed)
+			} else {
+				n = max(n, keep.Newest)
+			}
+		}
+		if n == 0 {
 			continue
 		}
-		list := e.ranked(r, r.governed)
+		list := e.ranked(r, r.governed, n)
 		for k := range r.keeps {
 			if n := r.keeps[k].Newest; n > 0 {
 				r.ranks[k] = e.newest(list, n, r.keeps[k].per)

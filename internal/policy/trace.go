@@ -58,7 +58,7 @@ func (e *evaluation) fails(r *activeRule, at int, root int32, decision int) stri
 	img := &e.g.Images[root]
 	if k.Newest > 0 {
 		if _, ok := r.ranks[at][int32(decision)]; !ok {
-			i := slices.IndexFunc(e.ranked(r, r.governed), func(c candidate) bool { return c.decision == int32(decision) })
+			i := slices.IndexFunc(e.ranked(r, r.governed, len(r.governed)), func(c candidate) bool { return c.decision == int32(decision) })
 			text := fmt.Sprintf("number %d of %d that the rule governs, and the %d newest are kept", i+1, len(r.governed), k.Newest)
 			if k.per != nil {
 				text += " of each group"
