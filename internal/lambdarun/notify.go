@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/notify"
 	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/plan"
@@ -22,13 +23,14 @@ func (r *run) notify(ctx, _ context.Context) error {
 	r.result.planned(p)
 	told := notify.Run{Name: name, Plan: p, Gaps: p.HasGaps()}
 	whole := 0
-	if r.event.Reports != "" {
+	applied := r.config.Mode == config.ModeApply
+	if applied && r.event.Reports != "" {
 		if told.Report, whole, err = r.reports(ctx); err != nil {
 			return err
 		}
 		r.result.applied(told.Report)
 	}
-	if left := r.event.Expected - whole; left > 0 {
+	if left := r.event.Expected - whole; applied && left > 0 {
 		told.Err = fmt.Errorf("%d of the plans of %d shards were not applied to their end", left, r.event.Expected)
 		r.result.Failures.add("%v", told.Err)
 	}

@@ -1,6 +1,7 @@
 package lambdatest
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"testing"
@@ -23,10 +24,14 @@ func Main(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// AccessKeyID is the key that the function signs with: that of the administrator
+// of the default account.
+const AccessKeyID = "AKIA" + embedded.DefaultAccount + "0000"
+
 // Regsweep returns the function that is regsweep, as Lambda starts it: without
-// arguments, in an environment that names no home. It works in the account and
+// arguments, in an environment that names no home. It works in the account, in the
 // region eu-west-1; files of the function are in dir.
-func Regsweep(t testing.TB, account *embedded.Server, dir string, env ...string) *Function {
+func Regsweep(t testing.TB, account http.Handler, dir string, env ...string) *Function {
 	t.Helper()
 	server := httptest.NewServer(account)
 	t.Cleanup(server.Close)
@@ -36,7 +41,7 @@ func Regsweep(t testing.TB, account *embedded.Server, dir string, env ...string)
 	}
 	return New(t, Options{Path: self, Dir: dir, Env: append([]string{
 		asCommand + "=1", "LAMBDA_TASK_ROOT=" + dir, "TMPDIR=" + t.TempDir(), "AWS_ENDPOINT_URL=" + server.URL, "AWS_REGION=eu-west-1",
-		"AWS_ACCESS_KEY_ID=" + account.Account(embedded.DefaultAccount).AccessKeyID(), "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_ACCESS_KEY_ID=" + AccessKeyID, "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "GOCOVERDIR=" + dir,
 	}, env...)})
 }
