@@ -277,6 +277,42 @@ func TestTornAnywhere(t *testing.T) {
 	}
 }
 
+// TestForeignFile appends to no file that is something else.
+func TestForeignFile(t *testing.T) {
+	for _, c := range []struct {
+		name, content string
+		foreign       bool
+	}{
+		{"nothing", "", false},
+		{"a record cut off", `{"ru`, false},
+		{"a record cut off, and its line ended", "{\"ru\n", false},
+		{"zeros of a crash", "\x00\x00\x00", false},
+		{"a saved plan", "{\n \"schema\": \"regsweep.plan/v1\"\n}\n", true},
+		{"a configuration", "version: 1\n", true},
+		{"other JSON in one line", `{"a":1}`, true},
+		{"an empty line and text", "\nversion: 1\n", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a")
+			if err := os.WriteFile(path, []byte(c.content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r, err := open(t, path, objects.Env{}).Begin(t.Context(), journal.Begin{Plan: "sha256:abc"}, clock())
+			_, foreign := errors.AsType[*journal.ForeignError](err)
+			if foreign != c.foreign {
+				t.Fatalf("Begin: %v", err)
+			}
+			if !foreign {
+				end(t, r)
+				return
+			}
+			if b, err := os.ReadFile(path); err != nil || string(b) != c.content {
+				t.Errorf("the file is now %q, %v", b, err)
+			}
+		})
+	}
+}
+
 var everything = journal.Filter{Interrupted: true, Event: func(*journal.Event) bool { return true }}
 
 func TestHistory(t *testing.T) {

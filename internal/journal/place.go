@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -182,7 +183,10 @@ func openFile(path string, create int) (sink, error) {
 	info, err := f.Stat()
 	if err == nil && info.Mode().IsRegular() {
 		s.regular = true
-		if err = s.endLine(info.Size()); err == nil {
+		if err = s.ours(path, info.Size()); err == nil {
+			err = s.endLine(info.Size())
+		}
+		if err == nil {
 			err = syncFolder(filepath.Dir(path))
 		}
 	}
@@ -190,6 +194,45 @@ func openFile(path string, create int) (sink, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return s, nil
+}
+
+// opening is how every record begins, and so every journal in a file.
+const opening = `{"run":"`
+
+// ours makes sure that what is appended to is a journal: a saved plan, say, would
+// be broken by it, and the journal in it could not be read again.
+func (s *fileSink) ours(path string, size int64) error {
+	head := make([]byte, min(size, 2*int64(len(opening))))
+	if _, err := s.f.ReadAt(head, 0); err != nil {
+		return err
+	}
+	if !mayBegin(head) {
+		return &ForeignError{Path: path}
+	}
+	return nil
+}
+
+// mayBegin reports whether a journal may begin like this. A crash may have cut the
+// first record off, with zeros behind it on some file systems, and another run
+// may have gone on in the next line.
+func mayBegin(head []byte) bool {
+	for line := range bytes.SplitSeq(head, []byte("\n")) {
+		line = bytes.TrimRight(line, "\x00")
+		if line = line[:min(len(line), len(opening))]; !strings.HasPrefix(opening, string(line)) {
+			return false
+		}
+	}
+	return true
+}
+
+// ForeignError says that a file is something else than a journal.
+type ForeignError struct {
+	// Path is the file.
+	Path string
+}
+
+func (e *ForeignError) Error() string {
+	return e.Path + ": there is something else than a journal in it already"
 }
 
 // endLine ends the last line of a file, where it has no end.

@@ -154,7 +154,7 @@ func (s Source) Records(ctx context.Context, manifests bool) iter.Seq2[Entry, er
 			e := Entry{Source: source, Line: number}
 			var err error
 			if e.Record, err = decode(line, manifests); err != nil {
-				if !end {
+				if !end || number == 1 && !mayBegin(line) {
 					return &DamageError{source, number, err}
 				}
 				e.Torn = true
