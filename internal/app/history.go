@@ -15,6 +15,8 @@ import (
 type HistoryQuery struct {
 	// Since leaves out runs that began before it.
 	Since time.Time
+	// Registry narrows to one of this name; "" matches all.
+	Registry string
 	// Repositories narrows to matching names; the zero value matches all.
 	Repositories policy.Repositories
 	// Images narrows to images, each named as for Explain; none means all.
@@ -29,7 +31,7 @@ type HistoryQuery struct {
 // configuration: a journal says itself which registries it is about.
 func History(ctx context.Context, place *journal.Place, q HistoryQuery) (*journal.History, error) {
 	h, err := place.History(ctx, journal.Filter{Since: q.Since, Interrupted: q.Interrupted, Event: func(e *journal.Event) bool {
-		return (q.Marks || e.Action == journal.Delete || e.Action == journal.Archive) && q.Repositories.Match(e.Repository) &&
+		return (q.Marks || e.Action == journal.Delete || e.Action == journal.Archive) && (q.Registry == "" || q.Registry == e.Registry) && q.Repositories.Match(e.Repository) &&
 			(len(q.Images) == 0 || slices.ContainsFunc(q.Images, func(name string) bool { return isOf(name, e) }))
 	}})
 	if err != nil {

@@ -221,6 +221,7 @@ func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) (*plan.Report,
 	report, err := r.Apply(ctx, p, r.writer)
 	off()
 	stop()
+	report.Held = report.Held || held // as the exit code says
 	if showErr := r.report(report); err == nil {
 		err = showErr
 	}

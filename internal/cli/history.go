@@ -46,7 +46,8 @@ whether they are there.`,
 		case place.IsStdout():
 			return usageError("--journal -: what was written to stdout cannot be read again; save it in a file and name that")
 		}
-		q := app.HistoryQuery{Repositories: repositories, Images: args, Marks: marks, Interrupted: len(f.repositories)+len(args) == 0}
+		all := len(f.repositories)+len(args) == 0 && f.registry == ""
+		q := app.HistoryQuery{Registry: f.registry, Repositories: repositories, Images: args, Marks: marks, Interrupted: all}
 		if since > 0 {
 			q.Since = w.Now().Add(-time.Duration(since))
 		}

@@ -14,7 +14,7 @@ import (
 func History(w io.Writer, h *journal.History, opts Options) error {
 	p := &page{opts: opts}
 	if len(h.Runs) == 0 {
-		p.line("Nothing of that is in the journals in %s.", clean(h.Place))
+		p.line("Nothing was found in the journals in %s.", clean(h.Place))
 	}
 	for i := range h.Runs {
 		if i > 0 {
