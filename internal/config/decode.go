@@ -15,6 +15,7 @@ import (
 func options(lookupEnv func(string) (string, bool), kinds Kinds) strict.Options {
 	types := strict.Types{}
 	strict.Add(types, decodeAge)
+	strict.Add(types, decodeMode)
 	strict.Add(types, func(v strict.Value, out *Registry) { decodeRegistry(v, out, kinds) })
 	strict.Add(types, func(v strict.Value, out *Usage) { decodeUsage(v, out, kinds) })
 	return strict.Options{
@@ -93,6 +94,29 @@ func decodeAge(v strict.Value, out *policy.Age) {
 	if v.Mapping("{repositoryTag: KeepDays, unit: d, default: 30d}", []strict.Member{tag, unit, fallback}) &&
 		out.RepositoryTag == "" && !v.Document().Bad(v.Path()) {
 		v.Wrong("has no repositoryTag: name the resource tag to read, or write a duration such as 14d")
+	}
+}
+
+// decodeMode decodes a mode, or a mapping that says it by a switch, which is what
+// environments have: {dryRun: false} is apply.
+func decodeMode(v strict.Value, out *Mode) {
+	if !v.IsMapping() {
+		var text string
+		v.Decode(&text)
+		*out = Mode(text)
+		return
+	}
+	set, dry := false, true
+	member := strict.Member{Name: "dryRun", Decode: func(v strict.Value) {
+		set = true
+		v.Decode(&dry)
+	}}
+	if v.Mapping("{dryRun: true}", []strict.Member{member}) && !set && !v.Document().Bad(v.Path()) {
+		v.Wrong("has no dryRun: write {dryRun: true}, or plan")
+	}
+	*out = ModePlan
+	if !dry && !v.Document().Bad(v.Path()) {
+		*out = ModeApply
 	}
 }
 

@@ -80,6 +80,8 @@ func (b *builder) special(t reflect.Type) *jsonschema.Schema {
 		return b.entry(b.kinds.registries())
 	case reflect.TypeFor[Usage]():
 		return b.usage()
+	case reflect.TypeFor[Mode]():
+		return mode()
 	}
 	switch t.Kind() {
 	case reflect.String:
@@ -112,6 +114,15 @@ func (b *builder) usage() *jsonschema.Schema {
 	source.Properties.Set("covers", &jsonschema.Schema{Type: "array", Items: ref("text"), MinItems: one()})
 	source.Properties.Set("atLeast", orEnv(&jsonschema.Schema{Type: "integer", Minimum: "0"}))
 	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Enum: []any{"none"}}, ref("env"), {Type: "array", Items: source}}}
+}
+
+func mode() *jsonschema.Schema {
+	p := jsonschema.NewProperties()
+	p.Set("dryRun", orEnv(&jsonschema.Schema{Type: "boolean"}))
+	return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{
+		{Enum: []any{"plan", "apply"}}, ref("env"),
+		{Type: "object", Properties: p, Required: []string{"dryRun"}, AdditionalProperties: jsonschema.FalseSchema},
+	}}
 }
 
 // entry returns the schema of a mapping with a name and exactly one of the

@@ -71,7 +71,8 @@ var fields = map[string]field{
 	"price.perGBMonth": {doc: "Price of a gigabyte (10^9 bytes) for a month.", standard: 0.10},
 	"price.currency":   {doc: "Currency code of three letters.", standard: "USD", change: pattern(currency.String())},
 
-	"mode": {doc: "What the controller and the Lambda function may do: plan, or apply too.", standard: "plan", change: replace(oneOf("plan", "apply"))},
+	"mode":        {doc: "What the controller and the Lambda function may do: plan, or apply too; or {dryRun: …} to read it from a switch.", standard: "plan"},
+	"mode.dryRun": {doc: "true is plan, and false is apply."},
 
 	"controller":              {doc: "When and how regsweep controller runs.", change: schedule},
 	"controller.interval":     {doc: "Time between runs, at least 1m. Default: 6h, unless there is a schedule."},
