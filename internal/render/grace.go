@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/regsweep/regsweep/internal/plan"
@@ -44,12 +45,16 @@ func graceSummary(t plan.Totals) (s string) {
 	return s
 }
 
+// digests in a reason name another image, or a plan.
+var digests = regexp.MustCompile(`\bsha256:[0-9a-f]{64}\b`)
+
 // likeness is the same for images that belong into one group of a table: those
-// that were condemned on one day have marks that are seconds apart.
+// that were condemned on one day have marks that are seconds apart, and what an
+// interrupted run left has reasons that differ in the digest of the root only.
 func likeness(img *plan.Image) string {
 	s := img.Verdict.String() + string(img.Mark)
 	for _, r := range img.Reasons {
-		detail := r.Detail
+		detail := digests.ReplaceAllString(r.Detail, "")
 		if r.Code == policy.CodeGrace && img.CondemnedAt.Known() {
 			detail = img.CondemnedAt.Time().Format("2006-01-02")
 		}

@@ -3,6 +3,8 @@ package render
 import (
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 
 	"github.com/regsweep/regsweep/internal/plan"
 )
@@ -21,10 +23,8 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	for _, g := range r.Gaps {
 		p.line("%s %s", p.style("gap:", amber), clean(g))
 	}
-	for _, repo := range r.Repositories {
-		for _, f := range repo.Failures {
-			p.line("%s %s/%s %s: %s", p.style(failed(f), red), repo.Registry, repo.Name, f.Digest, clean(f.Detail))
-		}
+	for i := range r.Repositories {
+		p.failures(&r.Repositories[i])
 	}
 	s := fmt.Sprintf("Deleted %s", Count(r.Deleted, "image"))
 	if r.Deleted > 0 {
@@ -52,6 +52,48 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	_, err := io.WriteString(w, p.b.String())
 	return err
 }
+
+// shownFailures is how many lines about failures of one repository are shown.
+const shownFailures = 10
+
+// failures lists what failed, with one line for all that failed alike: a missing
+// right fails for every image.
+func (p *page) failures(r *plan.RepositoryReport) {
+	type line struct {
+		plan.Failure
+		n int
+	}
+	var lines []line
+	index := map[plan.Failure]int{}
+	for _, f := range r.Failures {
+		like := plan.Failure{Mark: f.Mark, Detail: tags.ReplaceAllString(strings.ReplaceAll(f.Detail, f.Digest.String(), ""), "")}
+		at, ok := index[like]
+		if !ok {
+			at = len(lines)
+			index[like] = at
+			lines = append(lines, line{Failure: f})
+		}
+		lines[at].n++
+	}
+	rest := 0
+	for i, l := range lines {
+		if i >= shownFailures {
+			rest += l.n
+			continue
+		}
+		what := l.Digest.String()
+		if l.n > 1 {
+			what += fmt.Sprintf(" and %s more", Number(l.n-1))
+		}
+		p.line("%s %s/%s %s: %s", p.style(failed(l.Failure), red), r.Registry, r.Name, what, clean(l.Detail))
+	}
+	if rest > 0 {
+		p.line("%s", p.style(fmt.Sprintf("… and %s of %s/%s more (-o json lists all)", Count(rest, "failure"), r.Registry, r.Name), faint))
+	}
+}
+
+// tags of the grace period end in a time, which differs between images.
+var tags = regexp.MustCompile(`\bregsweep-[a-z]+-[0-9]+\b`)
 
 // were returns "1 was" or "2 were".
 func were(n int) string {

@@ -1,0 +1,48 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
+)
+
+// TestReportFailures has one line for all images that failed alike, and ends a
+// list that is long.
+func TestReportFailures(t *testing.T) {
+	digest := func(n int) image.Digest {
+		d, err := image.ParseDigest(fmt.Sprintf("sha256:%064x", n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	r := plan.RepositoryReport{Registry: "prod", Name: "apps/web"}
+	for i := range 3 {
+		r.Failures = append(r.Failures, plan.Failure{Digest: digest(i), Detail: "may not delete"})
+	}
+	for i := range 2 {
+		d := digest(i)
+		r.Failures = append(r.Failures, plan.Failure{Digest: d, Mark: plan.Condemn, Detail: fmt.Sprintf("tag %s with regsweep-condemned-%d: may not", d, i)})
+	}
+	for i := range 12 {
+		r.Failures = append(r.Failures, plan.Failure{Digest: digest(i), Detail: fmt.Sprintf("code %c", 'a'+i)})
+	}
+	p := &page{}
+	p.failures(&r)
+	want := []string{
+		"not deleted: prod/apps/web " + digest(0).String() + " and 2 more: may not delete",
+		"not marked: prod/apps/web " + digest(0).String() + " and 1 more: tag " + digest(0).String() + " with regsweep-condemned-0: may not",
+	}
+	for i := range 8 {
+		want = append(want, fmt.Sprintf("not deleted: prod/apps/web %s: code %c", digest(i), 'a'+i))
+	}
+	want = append(want, "… and 4 failures of prod/apps/web more (-o json lists all)", "")
+	if diff := cmp.Diff(want, strings.Split(p.b.String(), "\n")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
