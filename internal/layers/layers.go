@@ -18,7 +18,7 @@ import (
 // Writer is, stands above internal/plan.
 var order = [][]string{
 	// Commands, and the tests of whole runs.
-	{"cmd/...", "scripts/...", "internal/bench", "internal/crash", "internal/faults", "internal/model"},
+	{"cmd/...", "scripts/...", "internal/bench", "internal/crash", "internal/examples/...", "internal/faults", "internal/model"},
 	{"internal/cli"},
 	{"internal/controller", "internal/demo", "internal/lambdarun"},
 	{"internal/app"},
