@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,12 +13,15 @@ import (
 // documents are the beginnings of what the fuzzer makes.
 var documents = []string{
 	``, ` `, `null`, `true`, `false`, ` {} `, `[]`, `{"a":[1,-0,0.5,1e9,-1.5E+3,2e-1],"b":{"":"x"},"c":null}`,
-	`"\u00e9\n\"\\\/\b\f\r\t"`, `"\ud83d\ude00"`, `"\ud83d"`, "\"\xff\"", "\"\u20ac\x7f\"", `"0123456789abcdef\u0041"`, `"` + strings.Repeat("x", 20) + "\x1f\"",
+	`"\u00e9\n\"\\\/\b\f\r\t"`, `"\ud83d\ude00"`, `"{\n\t\"a\\\\\": \u003cb\u007F\/\u000a\b\f\r\u0080c\u003g\""`, `"\u003"`, `"\n\u00e9\t"`, "\"\\n\xff\"", `"\ud83d"`, "\"\xff\"", "\"\u20ac\x7f\"", `"0123456789abcdef\u0041"`, `"` + strings.Repeat("x", 20) + "\x1f\"",
 	`[1,]`, `[,1]`, `[1 2]`, `{,}`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{1:2}`, `{"a" 1}`, `{]`, `[}`, `nul`, `nulL`, `truE`, `tru`, `+1`, `-`, `01`, `1.`, `.5`, `1e`, `1e+`,
 	`"\x"`, `"\u12"`, `"\`, `"\"`, "\"\n\"", "\v1", "\ufeff1", `1 2`, `{}{}`, `[]]`, "null\x00", `'a'`, `NaN`, `Infinity`, `/**/1`,
 	strings.Repeat("[", MaxDepth) + strings.Repeat("]", MaxDepth), strings.Repeat("[", MaxDepth+1) + strings.Repeat("]", MaxDepth+1),
 	strings.Repeat(`{"a":`, MaxDepth) + `1` + strings.Repeat("}", MaxDepth),
 }
+
+// errDiffers says that AppendText reads another string than Text.
+var errDiffers = errors.New("the string is read in two ways")
 
 // read reads a document and returns what it says, as encoding/json has it, but
 // without members that are null.
@@ -45,7 +49,14 @@ func read(s *Scanner) (any, error) {
 		})
 		return list, err
 	case '"':
+		at := s.At
 		text, err := s.Text()
+		end := s.At
+		s.At = at
+		appended, appendErr := s.AppendText([]byte("before "))
+		if string(appended) != "before "+string(text) || (err == nil) != (appendErr == nil) || s.At != end {
+			return nil, fmt.Errorf("%w: %q, %v up to %d, and appended %q, %v up to %d", errDiffers, text, err, end, appended, appendErr, s.At)
+		}
 		return valid(text), err
 	case 'n':
 		_, err := s.Null()
@@ -78,7 +89,7 @@ func check(t *testing.T, document []byte) {
 	if readErr == nil {
 		readErr = s.End()
 	}
-	if (readErr == nil) != (err == nil) {
+	if (readErr == nil) != (err == nil) || errors.Is(readErr, errDiffers) {
 		t.Fatalf("reading %q: error %v, and skipping it: %v", document, readErr, err)
 	}
 	if err != nil {

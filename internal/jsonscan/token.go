@@ -1,48 +1,118 @@
 package jsonscan
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/bits"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Text reads a string. The result is a part of the data, and good as long as
 // that is. Bytes in it that are not UTF-8 are as they are in the data, where
 // there are no escapes, and U+FFFD where there are.
 func (s *Scanner) Text() ([]byte, error) {
+	token, escaped, err := s.quoted()
+	switch {
+	case err != nil:
+		return nil, err
+	case escaped:
+		return unescape(token)
+	}
+	return token[1 : len(token)-1], nil
+}
+
+// AppendText reads a string as Text does, and appends it to a buffer. It is for
+// strings that have many escapes, such as a document within a document.
+func (s *Scanner) AppendText(to []byte) ([]byte, error) {
+	token, escaped, err := s.quoted()
+	switch {
+	case err != nil:
+		return to, err
+	case escaped:
+		return appendUnescaped(to, token)
+	}
+	return append(to, token[1:len(token)-1]...), nil
+}
+
+// quoted reads a string and returns it with its quotation marks, and whether it
+// has escapes, which have not been checked.
+func (s *Scanner) quoted() (token []byte, escaped bool, err error) {
 	c, err := s.Next()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if c != '"' {
-		return nil, s.Wrong("a string")
+		return nil, false, s.Wrong("a string")
 	}
-	begin, escaped := s.At+1, false
-	for i := begin; ; {
+	for i := s.At + 1; ; {
 		i += untilSpecial(s.Data[i:])
 		if i == len(s.Data) {
-			return nil, ErrShort
+			return nil, false, ErrShort
 		}
 		switch c := s.Data[i]; {
 		case c == '"':
 			token := s.Data[s.At : i+1]
 			s.At = i + 1
-			if escaped {
-				return unescape(token)
-			}
-			return token[1 : len(token)-1], nil
+			return token, escaped, nil
 		case c == '\\':
 			if escaped = true; i+1 == len(s.Data) {
-				return nil, ErrShort
+				return nil, false, ErrShort
 			}
 			i += 2 // what it is an escape of, unescape checks
 		default:
-			return nil, fmt.Errorf("a string contains the control character %#02x", c)
+			return nil, false, fmt.Errorf("a string contains the control character %#02x", c)
 		}
 	}
 }
+
+// appendUnescaped is unescape for a string with the usual escapes, of which there
+// may be many. Whatever is less usual it leaves to that.
+func appendUnescaped(to, token []byte) ([]byte, error) {
+	rest, begin := token[1:len(token)-1], len(to)
+	for ok := utf8.Valid(rest); ok; {
+		n := bytes.IndexByte(rest, '\\')
+		if n < 0 {
+			return append(to, rest...), nil
+		}
+		to = append(to, rest[:n]...)
+		var c byte
+		if c, rest, ok = simpleEscape(rest[n:]); ok {
+			to = append(to, c)
+		}
+	}
+	text, err := unescape(token)
+	return append(to[:begin], text...), err
+}
+
+// simpleEscape reads an escape that stands for one character of ASCII.
+func simpleEscape(text []byte) (c byte, rest []byte, ok bool) {
+	switch c, rest = text[1], text[2:]; c {
+	case '"', '\\', '/':
+		return c, rest, true
+	case 'n':
+		return '\n', rest, true
+	case 't':
+		return '\t', rest, true
+	case 'r':
+		return '\r', rest, true
+	case 'b':
+		return '\b', rest, true
+	case 'f':
+		return '\f', rest, true
+	case 'u':
+		if len(rest) >= 4 && rest[0] == '0' && rest[1] == '0' && rest[2] >= '0' && rest[2] <= '7' {
+			if low := bytes.IndexByte(hexDigits, rest[3]|' '); low >= 0 {
+				return (rest[2]-'0')<<4 | byte(low), rest[4:], true
+			}
+		}
+	}
+	return 0, nil, false
+}
+
+var hexDigits = []byte("0123456789abcdef")
 
 // unescape reads a string that has escapes in it, which hardly ever occurs.
 func unescape(token []byte) ([]byte, error) {
