@@ -40,23 +40,31 @@ no credentials are needed.`,
 
 func newPermissionsIAM(w *World, f *flags) *cobra.Command {
 	var purpose, role string
+	var l lambdaFlags
 	cmd := &cobra.Command{
 		Use:   "iam",
 		Short: "Print the least IAM policy as JSON",
 		Long: `Print the least IAM policy that plan, explain and usage need with this
 configuration, with --for apply also apply, or with --for tag, restore, lifecycle
-(all but put) or lifecycle-put what these need. It is the policy of the caller; with --role it is that of a role that
-the configuration assumes. A journal in s3:// (--journal) needs rights of its own.
+(all but put) or lifecycle-put what these need. With --for lambda it is that of a
+Lambda function, which plans or applies as the mode says (see --runs and --stored).
+
+It is the policy of the caller; with --role it is that of a role that the
+configuration assumes. A journal in s3:// (--journal) needs rights of its own.
 
 Where the configuration names no region, that of AWS_REGION or AWS_DEFAULT_REGION
 is meant, and else all are. Where it names no account, all are.`,
 	}
-	cmd.Flags().StringVar(&purpose, "for", "plan", "what must be possible: `plan|apply|tag|restore|lifecycle|lifecycle-put`")
+	cmd.Flags().StringVar(&purpose, "for", "plan", "what must be possible: `plan|apply|tag|restore|lifecycle|lifecycle-put|lambda`")
 	f.addJournal(cmd)
+	l.add(cmd)
 	cmd.Flags().StringVar(&role, "role", "", "print the policy of the role with this `ARN`, not the caller's")
-	cmd.RunE = func(*cobra.Command, []string) error {
-		if !slices.Contains([]string{"plan", "apply", "tag", "restore", "lifecycle", "lifecycle-put"}, purpose) {
-			return usageError("--for %s: write plan, apply, tag, restore, lifecycle or lifecycle-put", purpose)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if !slices.Contains([]string{"plan", "apply", "tag", "restore", "lifecycle", "lifecycle-put", purposeLambda}, purpose) {
+			return usageError("--for %s: write plan, apply, tag, restore, lifecycle, lifecycle-put or lambda", purpose)
+		}
+		if err := l.check(cmd, purpose); err != nil {
+			return err
 		}
 		cfg, err := f.load(w)
 		if err != nil {
@@ -66,9 +74,14 @@ is meant, and else all are. Where it names no account, all are.`,
 		if err != nil {
 			return err
 		}
+		lambda := purpose == purposeLambda
+		purpose := l.does(purpose, cfg)
 		run := w.runOf(cfg, purpose)
 		needs := iamNeeds(cfg, registries, run)
-		if purpose == "apply" { // and what tells of it
+		if lambda {
+			needs = append(needs, l.needs(run)...)
+		}
+		if purpose == "apply" || lambda { // and what tells of it
 			for _, n := range cfg.Notify {
 				if n.SNS.TopicARN != "" {
 					needs = append(needs, notify.TopicIAM(n.SNS.TopicARN))
