@@ -252,12 +252,14 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	}
 	k, err := w.current(ctx)
 	if err != nil {
+		r.Left = total
 		return err
 	}
 	readAt := a.Now()
 	judged, _, err := a.judgeOne(ctx, reader, repo, func() (*known, error) { return k, nil })
 	if err != nil {
 		if fatal(ctx, err) {
+			r.Left = total
 			return fmt.Errorf("repository %s: %w", repo.Name, err)
 		}
 		r.Gap, r.Held = err.Error(), true
@@ -269,7 +271,7 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	l := &ledger{run: w.run, registry: r.Registry, judged: judged, writer: writer, guard: a.guard}
 	l.families()
 	defer w.run.Finished(r.Registry, repo.Name)
-	s := sweep{writer: writer, ledger: l, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts))}
+	s := sweep{writer: writer, ledger: l, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts)), asked: make([]bool, len(judged.Verdicts))}
 	s.recheck = a.rechecker(reader, repo, w, k, readAt, &s)
 	r.Held = judged.HeldBack()
 	marks := newMarker(tagged{writer, l}, judged, r, a.Progress, a.Now)
@@ -291,10 +293,13 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 		}
 		r.Images = document
 	}
-	// What is neither gone nor failed is left: it, its family or what is in use is
-	// not as it was planned.
+	// Of what is neither gone nor failed, it, its family or what is in use is not as
+	// it was planned, or it was not its turn.
 	r.DoneBefore = judged.DoneBefore()
-	r.Changed = total - r.DoneBefore - r.Deleted - r.Archived - r.Undeleted()
+	if r.Gap == "" {
+		r.Left = s.left()
+	}
+	r.Changed = total - r.DoneBefore - r.Deleted - r.Archived - r.Undeleted() - r.Left
 	r.BytesFreed, r.BytesFreedAtMost = judged.Freed(func(i int) bool { return s.gone[i] })
 	return err
 }

@@ -62,9 +62,18 @@ func (a *App) end(ctx context.Context, run *journal.Run, report *plan.Report, er
 	}
 	e := journal.End{Deleted: report.Deleted, Archived: report.Archived, Failed: report.Failed}
 	if err != nil {
-		e.Error = err.Error()
+		e.Error = Why(ctx, err).Error()
 	}
 	return errors.Join(err, run.End(ctx, e))
+}
+
+// Why returns an error for people: where it is only that the context was ended,
+// that is why it was, such as the signal that was received.
+func Why(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
+		return cause
+	}
+	return err
 }
 
 // ledger writes down what is done to one repository.

@@ -287,3 +287,27 @@ func TestOutcomes(t *testing.T) {
 		})
 	}
 }
+
+// TestWhy names what ended a run, and not that its context was ended.
+func TestWhy(t *testing.T) {
+	signal, other := errors.New("interrupt signal received"), errors.New("denied")
+	ended, end := context.WithCancelCause(t.Context())
+	end(signal)
+	for _, c := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want error
+	}{
+		{"a signal", ended, fmt.Errorf("list images: %w", context.Canceled), signal},
+		{"a failure, and a signal too", ended, other, other},
+		{"a failure", t.Context(), other, other},
+		{"one part of the run failed, and ended the others", t.Context(), context.Canceled, context.Canceled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := Why(c.ctx, c.err); !errors.Is(got, c.want) || got.Error() != c.want.Error() {
+				t.Errorf("Why = %v, want %v", got, c.want)
+			}
+		})
+	}
+}

@@ -25,8 +25,9 @@ type sweep struct {
 	recheck func(context.Context) error
 	// deleted lists what was deleted, in order.
 	deleted []plan.Gone
-	// gone has, by image, whether it was deleted.
-	gone []bool
+	// gone has, by image, whether it was deleted, and asked whether the registry was
+	// asked to delete or to archive it.
+	gone, asked []bool
 }
 
 // run deletes roots before what they list and what is attached to them, and so
@@ -129,6 +130,7 @@ func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outc
 	var asked []int // positions in the batch
 	for n, i := range batch {
 		if s.judged.Verdicts[i] == policy.VerdictDelete {
+			s.asked[i] = true
 			digests = append(digests, g.Images[i].Digest)
 			asked = append(asked, n)
 		}
@@ -183,6 +185,7 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 		if err != nil {
 			return err
 		}
+		s.asked[i] = true
 		err = s.writer.Archive(context.WithoutCancel(ctx), g.Repository.Name, g.Images[i].Digest)
 		outcome := outcomeOf(g.Images[i].Digest, err)
 		var missing *registry.ImageGoneError
@@ -206,6 +209,16 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 		}
 	}
 	return nil
+}
+
+// left is how many images are still condemned and were not asked for.
+func (s *sweep) left() (n int) {
+	for i, v := range s.judged.Verdicts {
+		if (v == policy.VerdictDelete || v == policy.VerdictArchive) && !s.asked[i] {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *sweep) fail(i int32, err error) {

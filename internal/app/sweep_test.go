@@ -59,7 +59,7 @@ func sweepAll(t *testing.T, repo *Repository, w registry.Writer, action policy.A
 	g := repo.Graph()
 	judged := plan.Judge(g, p.Evaluate(policy.Input{Graph: g, Now: Now, Uses: uses}), p.Limits())
 	report := &plan.RepositoryReport{}
-	s := sweep{writer: w, ledger: &ledger{}, judged: judged, report: report, gone: make([]bool, len(g.Images)), recheck: func(context.Context) error { return nil }}
+	s := sweep{writer: w, ledger: &ledger{}, judged: judged, report: report, gone: make([]bool, len(g.Images)), asked: make([]bool, len(g.Images)), recheck: func(context.Context) error { return nil }}
 	return report, s.run(t.Context())
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/regsweep/regsweep/internal/app"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/notify"
 	"github.com/regsweep/regsweep/internal/objects"
@@ -227,7 +228,7 @@ func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) (*plan.Report,
 	}
 	switch {
 	case err != nil && report.Deleted+report.Archived+report.Condemned+report.Unmarked > 0:
-		err = &exitError{exitPartial, fmt.Errorf("stopped in mid-apply: %w", err)}
+		err = &exitError{exitPartial, fmt.Errorf("stopped in mid-apply: %w", app.Why(ctx, err))}
 	case err != nil:
 	case report.Failed > 0:
 		err = &exitError{code: exitPartial}

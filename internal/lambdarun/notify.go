@@ -108,6 +108,7 @@ type savedRepository struct {
 	Gap              string         `json:"gap"`
 	Held             bool           `json:"held"`
 	Changed          int            `json:"changed"`
+	Left             int            `json:"left"`
 	BytesFreed       int64          `json:"bytesFreed"`
 	BytesFreedAtMost int64          `json:"bytesFreedAtMost"`
 }
@@ -121,5 +122,5 @@ func (s *savedRepository) addTo(r *plan.RepositoryReport) {
 	r.Unmarked += s.Unmarked
 	r.BytesFreed += s.BytesFreed
 	r.BytesFreedAtMost += s.BytesFreedAtMost
-	r.Failures, r.Gap, r.Held, r.Changed = s.Failures, s.Gap, s.Held, s.Changed
+	r.Failures, r.Gap, r.Held, r.Changed, r.Left = s.Failures, s.Gap, s.Held, s.Changed, s.Left
 }

@@ -54,6 +54,7 @@ type Applied struct {
 	Deleted          int    `json:"deleted"`
 	Archived         int    `json:"archived"`
 	Changed          int    `json:"changed"`
+	Left             int    `json:"left"`
 	DoneBefore       int    `json:"doneBefore"`
 	Failed           int    `json:"failed"`
 	Condemned        int    `json:"condemned"`
@@ -121,7 +122,7 @@ func (r *Result) planned(p *plan.Plan) {
 // applied puts the report of an apply into the result.
 func (r *Result) applied(report *plan.Report) {
 	r.Applied = &Applied{
-		Plan: report.Plan, Deleted: report.Deleted, Archived: report.Archived, Changed: report.Changed, DoneBefore: report.DoneBefore,
+		Plan: report.Plan, Deleted: report.Deleted, Archived: report.Archived, Changed: report.Changed, Left: report.Left, DoneBefore: report.DoneBefore,
 		Failed: report.Failed, Condemned: report.Condemned, Unmarked: report.Unmarked,
 		BytesFreed: report.BytesFreed, BytesFreedAtMost: report.BytesFreedAtMost,
 	}

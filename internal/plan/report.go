@@ -18,6 +18,7 @@ type Report struct {
 	Deleted          int                `json:"deleted"`
 	Archived         int                `json:"archived"`
 	Changed          int                `json:"changed"`
+	Left             int                `json:"left,omitempty"`
 	DoneBefore       int                `json:"doneBefore,omitempty"`
 	Failed           int                `json:"failed"`
 	Condemned        int                `json:"condemned,omitempty"`
@@ -44,6 +45,9 @@ type RepositoryReport struct {
 	// Changed are images of the plan that are left since they, their family or
 	// what is in use is no longer as it was planned.
 	Changed int `json:"changed"`
+	// Left are images that are still condemned, and were not asked for: the run
+	// ended before, or what lists them or what they are attached to is still there.
+	Left int `json:"left,omitempty"`
 	// DoneBefore are images of the plan that were gone already, or archived, such
 	// as by a run of the same plan that was interrupted.
 	DoneBefore int `json:"doneBefore,omitempty"`
@@ -101,6 +105,7 @@ func (r *Report) Finish() {
 		r.Deleted += repo.Deleted
 		r.Archived += repo.Archived
 		r.Changed += repo.Changed
+		r.Left += repo.Left
 		r.DoneBefore += repo.DoneBefore
 		r.Failed += len(repo.Failures)
 		r.Condemned += repo.Condemned

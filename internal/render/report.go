@@ -45,6 +45,9 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	if r.Changed > 0 {
 		s += fmt.Sprintf("; left %s that changed, came into use or are held since the plan", Number(r.Changed))
 	}
+	if r.Left > 0 {
+		s += fmt.Sprintf("; %s left for the next run", Number(r.Left))
+	}
 	if r.Failed > 0 {
 		s += fmt.Sprintf("; %s failed", Number(r.Failed))
 	}
