@@ -77,47 +77,51 @@ func (r *reading) fetchBatch(ctx context.Context, contents *image.Contents, batc
 		}
 	}
 	began := image.At(r.env.Now())
-	out, err := r.calls.batchGetImage(ctx, &in)
+	entries := make([]manifests.Entry, 0, len(batch))
+	problems := make(map[int]string)
+	gone := false
+	claimed := func(digest []byte) (i int, asked bool) {
+		if d, err := image.ParseDigest(string(digest)); err == nil {
+			i, asked = positions[d]
+		}
+		return i, asked // else what was asked for is not mentioned
+	}
+	err := r.calls.batchGetImage(ctx, &in, manifestTaker{
+		begin: func() {
+			entries, gone = entries[:0], false
+			clear(problems)
+		},
+		image: func(id, _, content []byte) {
+			digest := image.DigestOf(content)
+			i, asked := positions[digest]
+			if !asked {
+				if i, asked = claimed(id); asked && problems[i] == "" {
+					problems[i] = "the registry returned other content than that of the digest"
+				}
+				return
+			}
+			img := &contents.Images[i]
+			manifest, err := image.ParseManifest(content, img.MediaType())
+			if err != nil {
+				problems[i] = err.Error()
+				return
+			}
+			entries = append(entries, manifests.Entry{
+				Digest: digest, Manifest: manifest, Origin: r.origin, ReadAt: began, PulledBefore: img.PulledAt,
+			})
+		},
+		failure: func(id, code, reason []byte) {
+			if i, asked := claimed(id); asked {
+				problems[i] = fmt.Sprintf("%s: %s", code, reason)
+				gone = gone || string(code) == string(types.ImageFailureCodeImageNotFound)
+			}
+		},
+	})
 	if err != nil {
 		return fmt.Errorf("read manifests: %w", err)
 	}
-
-	entries := make([]manifests.Entry, 0, len(out.Images))
-	problems := make(map[int]string)
-	gone := false
-	var content []byte // one for all of them: nothing of it remains
-	for _, got := range out.Images {
-		content = append(content[:0], aws.ToString(got.ImageManifest)...)
-		digest := image.DigestOf(content)
-		i, asked := positions[digest]
-		if !asked {
-			if claimed, err := image.ParseDigest(imageDigest(got.ImageId)); err == nil {
-				if i, asked = positions[claimed]; asked {
-					problems[i] = "the registry returned other content than that of the digest"
-				}
-			}
-			continue
-		}
-		img := &contents.Images[i]
-		manifest, err := image.ParseManifest(content, img.MediaType())
-		if err != nil {
-			problems[i] = err.Error()
-			continue
-		}
-		contents.Manifests[i] = manifest
-		entries = append(entries, manifests.Entry{
-			Digest: digest, Manifest: manifest, Origin: r.origin, ReadAt: began, PulledBefore: img.PulledAt,
-		})
-	}
-	for _, failure := range out.Failures {
-		digest, err := image.ParseDigest(imageDigest(failure.ImageId))
-		if err != nil {
-			continue // then what was asked for is in neither list
-		}
-		if i, asked := positions[digest]; asked {
-			problems[i] = fmt.Sprintf("%s: %s", failure.FailureCode, aws.ToString(failure.FailureReason))
-			gone = gone || failure.FailureCode == types.ImageFailureCodeImageNotFound
-		}
+	for i := range entries {
+		contents.Manifests[positions[entries[i].Digest]] = entries[i].Manifest
 	}
 	r.env.Manifests.Put(entries)
 	r.mu.Lock()

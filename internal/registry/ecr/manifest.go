@@ -1,6 +1,7 @@
 package ecr
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -61,49 +62,52 @@ func (t *Tagger) fetch(ctx context.Context, repository string, images []image.Im
 	fetched := make(map[image.Digest]registry.Fetched, len(images))
 	for _, img := range images {
 		asked[img.Digest] = img
-		fetched[img.Digest] = registry.Fetched{Manifest: registry.Manifest{Digest: img.Digest}, Err: &UnreadError{Digest: img.Digest}}
 		in.ImageIds = append(in.ImageIds, types.ImageIdentifier{ImageDigest: aws.String(img.Digest.String())})
 		if img.MediaType() != "" && !slices.Contains(in.AcceptedMediaTypes, img.MediaType()) {
 			in.AcceptedMediaTypes = append(in.AcceptedMediaTypes, img.MediaType())
 		}
 	}
 	began := image.At(t.env.Now())
-	out, err := t.calls.batchGetImage(ctx, &in)
+	var entries []manifests.Entry
+	err := t.calls.batchGetImage(ctx, &in, manifestTaker{
+		begin: func() {
+			entries = nil
+			for _, img := range images {
+				fetched[img.Digest] = registry.Fetched{Manifest: registry.Manifest{Digest: img.Digest}, Err: &UnreadError{Digest: img.Digest}}
+			}
+		},
+		image: func(_, mediaType, content []byte) {
+			// Other content than that of a digest is that of none.
+			img, ok := asked[image.DigestOf(content)]
+			if !ok {
+				return
+			}
+			m := registry.Manifest{Digest: img.Digest, MediaType: img.MediaType(), Content: bytes.Clone(content)}
+			if len(mediaType) > 0 && string(mediaType) != m.MediaType {
+				m.MediaType = string(mediaType)
+			}
+			fetched[m.Digest] = registry.Fetched{Manifest: m}
+			if parsed, err := image.ParseManifest(m.Content, m.MediaType); err == nil {
+				entries = append(entries, manifests.Entry{
+					Digest: m.Digest, Manifest: parsed, Origin: manifests.OriginOf(t.id.Host, repository),
+					ReadAt: began, PulledBefore: t.pulledBefore(repository, img),
+				})
+			}
+		},
+		failure: func(id, code, reason []byte) {
+			d, err := image.ParseDigest(string(id))
+			if _, ok := asked[d]; err != nil || !ok || fetched[d].Err == nil {
+				return // what was asked for is then not mentioned, or there
+			}
+			var why error = &ImageError{Digest: d, Code: string(code), Reason: string(reason)}
+			if string(code) == string(types.ImageFailureCodeImageNotFound) {
+				why = &registry.ImageGoneError{Repository: repository, Digest: d} // since it was looked up
+			}
+			fetched[d] = registry.Fetched{Manifest: registry.Manifest{Digest: d}, Err: why}
+		},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read manifests: %w", err)
-	}
-	for i := range out.Failures {
-		f := &out.Failures[i]
-		d, err := image.ParseDigest(imageDigest(f.ImageId))
-		if _, ok := asked[d]; err != nil || !ok {
-			continue // what was asked for is then not mentioned
-		}
-		var reason error = &ImageError{Digest: d, Code: string(f.FailureCode), Reason: aws.ToString(f.FailureReason)}
-		if f.FailureCode == types.ImageFailureCodeImageNotFound {
-			reason = &registry.ImageGoneError{Repository: repository, Digest: d} // since it was looked up
-		}
-		fetched[d] = registry.Fetched{Manifest: registry.Manifest{Digest: d}, Err: reason}
-	}
-	var entries []manifests.Entry
-	for i := range out.Images {
-		got := &out.Images[i]
-		m := registry.Manifest{MediaType: aws.ToString(got.ImageManifestMediaType), Content: []byte(aws.ToString(got.ImageManifest))}
-		// Other content than that of a digest is that of none.
-		m.Digest = image.DigestOf(m.Content)
-		img, ok := asked[m.Digest]
-		if !ok {
-			continue
-		}
-		if m.MediaType == "" {
-			m.MediaType = img.MediaType()
-		}
-		fetched[m.Digest] = registry.Fetched{Manifest: m}
-		if parsed, err := image.ParseManifest(m.Content, m.MediaType); err == nil {
-			entries = append(entries, manifests.Entry{
-				Digest: m.Digest, Manifest: parsed, Origin: manifests.OriginOf(t.id.Host, repository),
-				ReadAt: began, PulledBefore: t.pulledBefore(repository, img),
-			})
-		}
 	}
 	t.env.Manifests.Put(entries)
 	return fetched, nil

@@ -64,7 +64,7 @@ func (p *pageProtocol) DeserializeResponse(
 	}
 	reader, ok := p.readers.Get().(*pageReader)
 	if !ok {
-		reader = &pageReader{window: pageWindow}
+		reader = newPageReader(pageWindow)
 	}
 	defer p.readers.Put(reader)
 	answer, err := reader.read(response.Body, p.shared)

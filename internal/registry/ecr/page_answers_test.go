@@ -148,7 +148,7 @@ func TestPageInPieces(t *testing.T) {
 		"end with the end": iotest.DataErrReader,
 	} {
 		for _, window := range []int{1, 100, 4096, pageWindow} {
-			reader := &pageReader{window: window}
+			reader := newPageReader(window)
 			for range 2 { // the second time with what the first one left
 				got, err := reader.read(in(bytes.NewReader(body)), interner{})
 				if err != nil {
@@ -167,7 +167,7 @@ func TestPageInPieces(t *testing.T) {
 func TestPageBreaksOff(t *testing.T) {
 	body := append(fullPage(3), "  \n"...)
 	failure := errors.New("the line is cut")
-	reader := &pageReader{window: 256}
+	reader := newPageReader(256)
 	for n := range len(body) + 1 {
 		got, err := reader.read(io.MultiReader(bytes.NewReader(body[:n]), iotest.ErrReader(failure)), interner{})
 		if got.images != nil || !errors.Is(err, failure) {
@@ -207,7 +207,7 @@ func TestLargeImage(t *testing.T) {
 // is a small part of its page. Nothing is allocated for each image.
 func TestPageMemory(t *testing.T) {
 	body := fullPage(pageSize)
-	reader := &pageReader{window: pageWindow}
+	reader := newPageReader(pageWindow)
 	readPage := func() page {
 		p, err := reader.read(bytes.NewReader(body), interner{})
 		if err != nil || len(p.images) != pageSize {
@@ -240,7 +240,7 @@ func TestPageMemory(t *testing.T) {
 // and as we do.
 func BenchmarkDecodePage(b *testing.B) {
 	body := fullPage(pageSize)
-	reader, shared := &pageReader{window: pageWindow}, interner{}
+	reader, shared := newPageReader(pageWindow), interner{}
 	for _, decoder := range []struct {
 		name string
 		read func() (page, error)

@@ -7,7 +7,7 @@ import (
 	"github.com/regsweep/regsweep/internal/image"
 )
 
-// author writes answers of DescribeImages as choose says: it returns a number
+// author writes answers as choose says: it returns a number
 // from 0 up to n, which is at most 256, and in the end nothing but 0.
 type author struct {
 	strings.Builder
@@ -17,13 +17,20 @@ type author struct {
 	wrong, broken bool
 }
 
-// write returns an answer.
+// write returns an answer of DescribeImages.
 func write(choose func(n int) int) []byte {
+	return writeAnswer(choose, func(a *author) {
+		a.members(map[string]func(){"imageDetails": func() { a.list(a.detail) }, "nextToken": a.text}, "imageDetails", "nextToken", "other")
+	})
+}
+
+// writeAnswer returns an answer of which document writes the JSON; some it spoils.
+func writeAnswer(choose func(n int) int, document func(*author)) []byte {
 	a := &author{choose: choose}
 	kind := choose(8)
 	a.wrong, a.broken = kind >= 4, kind >= 6
 	a.space()
-	a.members(map[string]func(){"imageDetails": func() { a.list(a.detail) }, "nextToken": a.text}, "imageDetails", "nextToken", "other")
+	document(a)
 	a.space()
 	body := []byte(a.String())
 	if kind != 5 {

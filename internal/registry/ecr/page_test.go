@@ -22,7 +22,7 @@ import (
 
 // ourPage reads an answer through a window of so many bytes.
 func ourPage(body []byte, window int) (page, error) {
-	reader := &pageReader{window: window}
+	reader := newPageReader(window)
 	return reader.read(bytes.NewReader(body), interner{})
 }
 

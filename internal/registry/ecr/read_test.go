@@ -234,13 +234,18 @@ func TestWrongManifests(t *testing.T) {
 			w := newWorld(t)
 			_, indexes := pushIndexes(w, "apps/web", 1)
 			r := w.reader(t, Config{}, t.TempDir())
+			sdk, err := w.env(t, "").AWS.Config(t.Context(), Config{}.target())
+			if err != nil {
+				t.Fatal(err)
+			}
 			real := r.calls.batchGetImage
-			r.calls.batchGetImage = func(ctx context.Context, in *ecr.BatchGetImageInput, o ...func(*ecr.Options)) (*ecr.BatchGetImageOutput, error) {
-				out, err := real(ctx, in, o...)
+			r.calls.batchGetImage = func(ctx context.Context, in *ecr.BatchGetImageInput, take manifestTaker) error {
+				out, err := ecr.NewFromConfig(sdk).BatchGetImage(ctx, in)
 				if err == nil {
 					test.change(out)
+					takeOutput(take, out)
 				}
-				return out, err
+				return err
 			}
 			got := read(t, r, "apps/web", false)
 			i := at(t, got, indexes[0])
@@ -262,8 +267,9 @@ func TestUnparsableManifest(t *testing.T) {
 	w.answer("DescribeImages", 200, fmt.Sprintf(`{"imageDetails":[{"imageDigest":%q,"imageManifestMediaType":%q}]}`,
 		image.DigestOf([]byte(content)), embedded.MediaTypeOCIIndex))
 	r := w.reader(t, Config{}, t.TempDir())
-	r.calls.batchGetImage = func(context.Context, *ecr.BatchGetImageInput, ...func(*ecr.Options)) (*ecr.BatchGetImageOutput, error) {
-		return &ecr.BatchGetImageOutput{Images: []types.Image{{ImageManifest: &content}}}, nil
+	r.calls.batchGetImage = func(_ context.Context, _ *ecr.BatchGetImageInput, take manifestTaker) error {
+		takeOutput(take, &ecr.BatchGetImageOutput{Images: []types.Image{{ImageManifest: &content}}})
+		return nil
 	}
 	got := read(t, r, "apps/web", false)
 	if !strings.Contains(got.Unreadable[0], "parse manifest") || got.Manifests[0] != nil {

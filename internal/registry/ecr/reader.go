@@ -40,7 +40,7 @@ var _ registry.Reader = (*Reader)(nil)
 type readCalls struct {
 	describeRepositories func(context.Context, *ecr.DescribeRepositoriesInput, ...func(*ecr.Options)) (*ecr.DescribeRepositoriesOutput, error)
 	describeImages       func(context.Context, *ecr.DescribeImagesInput, ...func(*ecr.Options)) (*ecr.DescribeImagesOutput, error)
-	batchGetImage        func(context.Context, *ecr.BatchGetImageInput, ...func(*ecr.Options)) (*ecr.BatchGetImageOutput, error)
+	batchGetImage        manifestCall
 	listTagsForResource  func(context.Context, *ecr.ListTagsForResourceInput, ...func(*ecr.Options)) (*ecr.ListTagsForResourceOutput, error)
 	getResources         func(context.Context, *tagging.GetResourcesInput, ...func(*tagging.Options)) (*tagging.GetResourcesOutput, error)
 }
@@ -52,7 +52,7 @@ func newReader(id registry.Identity, sdk aws.Config, env Env, own func(context.C
 		calls: readCalls{
 			describeRepositories: images.DescribeRepositories,
 			describeImages:       images.DescribeImages,
-			batchGetImage:        images.BatchGetImage,
+			batchGetImage:        newManifestCall(images.BatchGetImage),
 			listTagsForResource:  images.ListTagsForResource,
 			getResources:         tags.GetResources,
 		},

@@ -29,7 +29,7 @@ var _ registry.Tagger = (*Tagger)(nil)
 
 // tagCalls are the calls that a tagger makes, besides looking images up.
 type tagCalls struct {
-	batchGetImage func(context.Context, *ecr.BatchGetImageInput, ...func(*ecr.Options)) (*ecr.BatchGetImageOutput, error)
+	batchGetImage manifestCall
 	putImage      func(context.Context, *ecr.PutImageInput, ...func(*ecr.Options)) (*ecr.PutImageOutput, error)
 	// deleteTag is BatchDeleteImage for a tag and nothing else.
 	deleteTag func(ctx context.Context, registryID, repository, tag string) (*ecr.BatchDeleteImageOutput, error)
@@ -41,7 +41,7 @@ func newTagger(id registry.Identity, sdk aws.Config, env Env) *Tagger {
 		id: id, env: env,
 		lookup: lookup{account: id.Account, describeImages: client.DescribeImages, readers: &sync.Pool{}},
 		calls: tagCalls{
-			batchGetImage: client.BatchGetImage,
+			batchGetImage: newManifestCall(client.BatchGetImage),
 			putImage:      client.PutImage,
 			deleteTag: func(ctx context.Context, registryID, repository, tag string) (*ecr.BatchDeleteImageOutput, error) {
 				return client.BatchDeleteImage(ctx, &ecr.BatchDeleteImageInput{

@@ -200,11 +200,13 @@ func TestTagAnswers(t *testing.T) {
 	var unread *UnreadError
 	for name, content := range map[string]string{"nothing": "", "other content": `{"schemaVersion":2}`} {
 		err := tag(func(tagger *Tagger) {
-			tagger.calls.batchGetImage = func(_ context.Context, in *ecr.BatchGetImageInput, _ ...func(*ecr.Options)) (*ecr.BatchGetImageOutput, error) {
-				if content == "" {
-					return &ecr.BatchGetImageOutput{}, nil
+			tagger.calls.batchGetImage = func(_ context.Context, in *ecr.BatchGetImageInput, take manifestTaker) error {
+				out := &ecr.BatchGetImageOutput{}
+				if content != "" {
+					out.Images = []types.Image{{ImageId: &in.ImageIds[0], ImageManifest: &content}}
 				}
-				return &ecr.BatchGetImageOutput{Images: []types.Image{{ImageId: &in.ImageIds[0], ImageManifest: &content}}}, nil
+				takeOutput(take, out)
+				return nil
 			}
 		})
 		if !errors.As(err, &unread) || unread.Digest != digest {
