@@ -9,8 +9,10 @@ import (
 )
 
 const (
-	// pageWindow is the usual window.
-	pageWindow = 64 << 10
+	// pageWindow is the usual window for pages of images, and manifestWindow that
+	// for manifests, of which more answers are read at the same time.
+	pageWindow     = 64 << 10
+	manifestWindow = 16 << 10
 	// maxUnit bounds what must be in memory as a whole. An image with 1,000 tags
 	// of 300 characters, the most that ECR allows, has a third of a megabyte; a
 	// manifest of 4 MiB, the most that ECR takes, is twice that if it is nothing

@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/maphash"
+	"runtime"
+	"runtime/metrics"
 	"slices"
+	"unsafe"
 
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/image"
@@ -27,8 +30,22 @@ func (r *Reader) listImages(ctx context.Context, repository string) ([]image.Ima
 		return sortByDigest(pages[0]), nil
 	}
 	images := slices.Concat(pages...)
+	clear(pages)
+	collect(len(images) * int(unsafe.Sizeof(image.Image{})))
 	dropMovedTags(images)
 	return sortByDigest(images), nil
+}
+
+// collect frees so many bytes of garbage at once where they are a large part of
+// the heap: of one large repository the pages are as much as all that is kept of
+// it. Left to the collector, they remain until as much again has been allocated.
+// A collection costs as much as there is on the heap, so that of many large
+// repositories at the same time it is left to the collector's own measure.
+func collect(garbage int) {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	if metrics.Read(live); garbage >= 1<<20 && live[0].Value.Kind() == metrics.KindUint64 && uint64(garbage) >= live[0].Value.Uint64()/4 {
+		runtime.GC()
+	}
 }
 
 // dropMovedTags takes a tag from all images but the last that was listed with

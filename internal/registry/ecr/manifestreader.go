@@ -58,7 +58,7 @@ func (p *manifestProtocol) DeserializeResponse(
 	}
 	reader, ok := p.readers.Get().(*manifestReader)
 	if !ok {
-		reader = newManifestReader(pageWindow)
+		reader = newManifestReader(manifestWindow)
 	}
 	defer p.readers.Put(reader)
 	if err := reader.read(response.Body, p.take); err != nil {

@@ -272,7 +272,7 @@ func TestBrokenAnswerOfManifests(t *testing.T) {
 // indexes from memory, as the SDK does and as we do.
 func BenchmarkDecodeManifests(b *testing.B) {
 	body := fullAnswer(b, maxBatch)
-	reader := newManifestReader(pageWindow)
+	reader := newManifestReader(manifestWindow)
 	images := 0
 	count := manifestTaker{begin: func() { images = 0 }, image: func(_, _, _ []byte) { images++ }, failure: func(_, _, _ []byte) {}}
 	for _, decoder := range []struct {
