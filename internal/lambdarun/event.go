@@ -13,6 +13,7 @@ import (
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
 )
 
 // Event is what an invocation asks for. Which fields an op takes is in ops; every
@@ -158,6 +159,18 @@ func (e *Event) check(fields map[string]json.RawMessage) error {
 		}
 	}
 	return e.checkPaths()
+}
+
+// belongs refuses what a configuration gives no meaning to.
+func (e *Event) belongs(cfg *config.Config) error {
+	if _, errs := policy.CompileRepositories(e.Repositories); len(errs) > 0 {
+		return eventError("repositories: %v", errs[0])
+	}
+	named := func(r config.Registry) bool { return r.Name == e.Registry }
+	if e.Registry != "" && !slices.ContainsFunc(cfg.Registries, named) {
+		return eventError("registry: the configuration has none of the name %q", e.Registry)
+	}
+	return nil
 }
 
 // checkPaths wants every path to be in Amazon S3: what Lambda writes elsewhere is

@@ -77,6 +77,9 @@ func (h *Handler) invoke(ctx context.Context, payload []byte) (*Result, error) {
 		return nil, ended(working, &ConfigurationError{fmt.Errorf("read the configuration: %w", err)}, "reading the configuration")
 	}
 	event, err := Parse(payload, cfg.Mode)
+	if err == nil {
+		err = event.belongs(cfg)
+	}
 	if err != nil {
 		return nil, err
 	}
