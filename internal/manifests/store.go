@@ -126,14 +126,18 @@ func (s *Store) Put(entries []Entry) {
 	if s == nil || len(entries) == 0 {
 		return
 	}
-	const usual = 384 // bytes of the record of an index of a few images
-	records := make([]byte, 0, usual*len(entries))
+	buffer := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buffer)
+	records := (*buffer)[:0]
 	for i := range entries {
 		start := len(records)
 		records = appendRecord(records, &entries[i])
 		if len(records)-start > headerSize+maxPayload {
 			records = records[:start] // no manifest that a registry takes is so long
 		}
+	}
+	if cap(records) <= windowSize { // what is unusual is not kept
+		*buffer = records
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

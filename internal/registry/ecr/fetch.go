@@ -67,24 +67,32 @@ func (r *reading) fetchBatch(ctx context.Context, contents *image.Contents, batc
 			image.MediaTypeOCIIndex, image.MediaTypeDockerManifestList, image.MediaTypeOCIManifest, image.MediaTypeDockerManifest,
 		},
 	}
-	positions := make(map[image.Digest]int, len(batch))
+	in.ImageIds = make([]types.ImageIdentifier, 0, len(batch))
 	for _, i := range batch {
 		img := &contents.Images[i]
-		positions[img.Digest] = i
 		in.ImageIds = append(in.ImageIds, types.ImageIdentifier{ImageDigest: aws.String(img.Digest.String())})
 		if img.MediaType() != "" && !slices.Contains(in.AcceptedMediaTypes, img.MediaType()) {
 			in.AcceptedMediaTypes = append(in.AcceptedMediaTypes, img.MediaType())
 		}
+	}
+	// Images are sorted by digest, and a batch by position.
+	position := func(digest image.Digest) (i int, asked bool) {
+		n, asked := slices.BinarySearchFunc(batch, digest, func(i int, d image.Digest) int { return contents.Images[i].Digest.Compare(d) })
+		if asked {
+			i = batch[n]
+		}
+		return i, asked
 	}
 	began := image.At(r.env.Now())
 	entries := make([]manifests.Entry, 0, len(batch))
 	problems := make(map[int]string)
 	gone := false
 	claimed := func(digest []byte) (i int, asked bool) {
-		if d, err := image.ParseDigest(string(digest)); err == nil {
-			i, asked = positions[d]
+		d, err := image.ParseDigest(string(digest))
+		if err != nil {
+			return 0, false // what was asked for is then not mentioned
 		}
-		return i, asked // else what was asked for is not mentioned
+		return position(d)
 	}
 	err := r.calls.batchGetImage(ctx, &in, manifestTaker{
 		begin: func() {
@@ -93,7 +101,7 @@ func (r *reading) fetchBatch(ctx context.Context, contents *image.Contents, batc
 		},
 		image: func(id, _, content []byte) {
 			digest := image.DigestOf(content)
-			i, asked := positions[digest]
+			i, asked := position(digest)
 			if !asked {
 				if i, asked = claimed(id); asked && problems[i] == "" {
 					problems[i] = "the registry returned other content than that of the digest"
@@ -121,7 +129,9 @@ func (r *reading) fetchBatch(ctx context.Context, contents *image.Contents, batc
 		return fmt.Errorf("read manifests: %w", err)
 	}
 	for i := range entries {
-		contents.Manifests[positions[entries[i].Digest]] = entries[i].Manifest
+		if at, asked := position(entries[i].Digest); asked {
+			contents.Manifests[at] = entries[i].Manifest
+		}
 	}
 	r.env.Manifests.Put(entries)
 	r.mu.Lock()
