@@ -1,0 +1,136 @@
+# Small accounts: the schedule invokes the function.
+resource "aws_cloudwatch_event_rule" "this" {
+  name                = var.name
+  description         = "Starts regsweep"
+  schedule_expression = var.schedule_expression
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_event_target" "function" {
+  count = local.pipeline ? 0 : 1
+
+  rule = aws_cloudwatch_event_rule.this.name
+  arn  = aws_lambda_function.this.arn
+
+  retry_policy {
+    maximum_retry_attempts       = 2
+    maximum_event_age_in_seconds = 3600
+  }
+}
+
+resource "aws_lambda_permission" "schedule" {
+  count = local.pipeline ? 0 : 1
+
+  function_name = aws_lambda_function.this.function_name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.this.arn
+}
+
+# Large accounts: the schedule starts the pipeline.
+resource "aws_iam_role" "pipeline" {
+  count = local.pipeline ? 1 : 0
+
+  name = "${var.name}-pipeline"
+  tags = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "states.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "pipeline" {
+  count = local.pipeline ? 1 : 0
+
+  name = "pipeline"
+  role = aws_iam_role.pipeline[0].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = ["lambda:InvokeFunction"]
+        Resource = [aws_lambda_function.this.arn]
+      },
+      # The lists of parts, and the results of a distributed Map.
+      {
+        Effect   = "Allow"
+        Action   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+        Resource = ["${aws_s3_bucket.this.arn}/runs/*"]
+      },
+      # A distributed Map starts executions of its own state machine.
+      {
+        Effect   = "Allow"
+        Action   = ["states:StartExecution"]
+        Resource = ["arn:${local.partition}:states:${local.region}:${local.account}:stateMachine:${var.name}"]
+      },
+      {
+        Effect   = "Allow"
+        Action   = ["states:DescribeExecution", "states:StopExecution"]
+        Resource = ["arn:${local.partition}:states:${local.region}:${local.account}:execution:${var.name}/*"]
+      },
+    ]
+  })
+}
+
+resource "aws_sfn_state_machine" "this" {
+  count = local.pipeline ? 1 : 0
+
+  name     = var.name
+  role_arn = aws_iam_role.pipeline[0].arn
+  tags     = var.tags
+
+  definition = replace(replace(replace(var.definition,
+    "$${Partition}", local.partition),
+    "$${Function}", aws_lambda_function.this.arn),
+  "$${Bucket}", aws_s3_bucket.this.id)
+}
+
+resource "aws_iam_role" "schedule" {
+  count = local.pipeline ? 1 : 0
+
+  name = "${var.name}-schedule"
+  tags = var.tags
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "schedule" {
+  count = local.pipeline ? 1 : 0
+
+  name = "start"
+  role = aws_iam_role.schedule[0].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect   = "Allow"
+      Action   = ["states:StartExecution"]
+      Resource = [aws_sfn_state_machine.this[0].arn]
+    }]
+  })
+}
+
+resource "aws_cloudwatch_event_target" "pipeline" {
+  count = local.pipeline ? 1 : 0
+
+  rule     = aws_cloudwatch_event_rule.this.name
+  arn      = aws_sfn_state_machine.this[0].arn
+  role_arn = aws_iam_role.schedule[0].arn
+  input    = "{}"
+}
