@@ -178,6 +178,8 @@ const (
 func (s *State) check() error {
 	goesOn := s.Type == "Task" || s.Type == "Map" || s.Type == "Pass"
 	switch {
+	case !slices.Contains([]string{"Task", "Map", "Pass", "Choice", "Succeed", "Fail"}, s.Type):
+		return fmt.Errorf("the type %q is not known", s.Type)
 	case goesOn == (s.Next == "" && !s.End) || s.Next != "" && s.End:
 		return fmt.Errorf("a %s with Next %q and End %t", s.Type, s.Next, s.End)
 	case s.Type == "Task" && !strings.HasSuffix(s.Resource, invokeResource):
@@ -186,8 +188,6 @@ func (s *State) check() error {
 		return fmt.Errorf("a Choice without choices")
 	case s.Type == "Map":
 		return s.checkMap()
-	case !slices.Contains([]string{"Task", "Map", "Pass", "Choice", "Succeed", "Fail"}, s.Type):
-		return fmt.Errorf("the type %q is not known", s.Type)
 	case (s.Retry != nil || s.Catch != nil) && s.Type != "Task":
 		return fmt.Errorf("a %s with Retry or Catch is not known", s.Type)
 	}
