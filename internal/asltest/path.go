@@ -65,7 +65,8 @@ func (s scope) fillValue(value any) (any, error) {
 	case map[string]any:
 		filled := map[string]any{}
 		for _, name := range slices.Sorted(maps.Keys(value)) {
-			v, err := value[name], error(nil)
+			v := value[name]
+			var err error
 			if plain, dynamic := strings.CutSuffix(name, ".$"); dynamic {
 				name = plain
 				text, is := v.(string)

@@ -162,7 +162,7 @@ func start(opts Options) (*instance, error) {
 	mux.HandleFunc("POST "+base+"invocation/{id}/response", func(w http.ResponseWriter, r *http.Request) { i.serveAnswer(w, r, false) })
 	mux.HandleFunc("POST "+base+"invocation/{id}/error", func(w http.ResponseWriter, r *http.Request) { i.serveAnswer(w, r, true) })
 	i.server = httptest.NewServer(mux)
-	i.cmd = exec.Command(opts.Path, opts.Args...) //nolint:noctx // it lives as long as the function
+	i.cmd = exec.Command(opts.Path, opts.Args...)
 	i.cmd.Dir, i.cmd.Stdout, i.cmd.Stderr = opts.Dir, &i.out, &i.out
 	i.cmd.Env = append([]string{"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(i.server.URL, "http://")}, opts.Env...)
 	if err := i.cmd.Start(); err != nil {
