@@ -124,4 +124,3 @@ func reference(t hcl.Traversal) string {
 	}
 	return strings.Join(names, ".")
 }
-
