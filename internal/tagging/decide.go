@@ -50,7 +50,7 @@ func (s Spec) Decide(g *graph.Graph, named policy.Naming, now image.Time) []Imag
 		images[i].marks = s.marks(images[i].all)
 	}
 	if s.Tag.Name != "" {
-		s.choose(g, images)
+		s.choose(g, images, named)
 	} else {
 		s.date(g, images, now)
 	}
@@ -187,8 +187,9 @@ func (s Spec) Next(tag string) string {
 
 // choose gives the one tag to the newest image that runs, or else that is
 // declared, or else that can be rolled back to. Of equal push times the smaller
-// digest is the newer one, as in rules.
-func (s Spec) choose(g *graph.Graph, images []Image) {
+// digest is the newer one, as in rules. A tag by which something in use is
+// deployed is not moved: it would run another image from then on.
+func (s Spec) choose(g *graph.Graph, images []Image, named policy.Naming) {
 	rank := map[image.State]int{image.Running: 0, image.Declared: 1, image.Rollback: 2}
 	slices.SortFunc(images, func(a, b Image) int {
 		return cmp.Or(cmp.Compare(rank[a.State], rank[b.State]), cmp.Compare(b.PushedAt, a.PushedAt), a.Digest.Compare(b.Digest))
@@ -221,12 +222,31 @@ func (s Spec) choose(g *graph.Graph, images []Image) {
 			img.Action = Leave
 			return
 		}
+		if holder := deployedBy(named, s.Tag.Name); holder != "" {
+			img.Action, img.Tag = Move, ""
+			img.Error = fmt.Sprintf("%s is deployed by the tag %s, which %s has: moving it would change what that runs", holder, s.Tag.Name, shortDigest(g.Images[i].Digest))
+			return
+		}
 		img.Action, img.From = Move, g.Images[i].Digest
 		img.Detail += "; taken from " + shortDigest(img.From)
 		if len(g.Images[i].Tags) == 1 {
 			img.Detail += ", which has no other tag"
 		}
 	}
+}
+
+// deployedBy returns a holder that names an image of the repository by a tag, or
+// "".
+func deployedBy(named policy.Naming, tag string) (holder string) {
+	for _, n := range named.Images {
+		for _, u := range n.Uses {
+			ref, err := image.ParseReference(u.Reference)
+			if err == nil && ref.Tag == tag && (holder == "" || u.Holder < holder) {
+				holder = u.Holder
+			}
+		}
+	}
+	return holder
 }
 
 func chosenFor(img *Image, images []Image) string {

@@ -100,6 +100,11 @@ func TestDecide(t *testing.T) {
 		{"name: it is there already", named, New("web").Add("a", Tags("v1", "production")), []image.Use{use(running, "web:v1")}, []string{"a keep production"}},
 		{"name: it moves, also from what is not in use", named, New("web").Add("a", Tags("v1")).Add("b", Tags("v0", "production"), Age(3*Day)), []image.Use{use(running, "web:v1")},
 			[]string{"a move production <b"}},
+		{"name: it does not move where something is deployed by it", named, New("web").Add("a", Tags("v1")).Add("b", Tags("v0", "production"), Age(3*Day)),
+			[]image.Use{use(running, "web:v1"), use(declared, "web:production")},
+			[]string{"a move  !k/web:production is deployed by the tag production, which " + D("b").String()[:19] + " has: moving it would change what that runs", "b pass "}},
+		{"name: what is deployed by it may have it", named, New("web").Add("a", Tags("v1", "production")).Add("b", Tags("v0"), Age(3*Day)),
+			[]image.Use{use(running, "web:production"), use(running, "web:v0")}, []string{"a keep production", "b pass "}},
 		{"name: of the same push time the smaller digest is newer", named, New("web").Add("a", Tags("v1")).Add("b", Tags("v2")),
 			[]image.Use{use(running, "web:v1"), use(running, "web:v2")}, smaller("a", "b")},
 		{"name: what is archived cannot have it", named, New("web").Add("a", Tags("v1"), Age(2*Day)).Add("b", Tags("v2"), With(func(i *image.Image) { i.Status = image.Archived })),
@@ -115,6 +120,9 @@ func TestDecide(t *testing.T) {
 				}
 				for _, tag := range img.Remove {
 					line += " -" + tag
+				}
+				if img.Error != "" {
+					line += " !" + img.Error
 				}
 				got = append(got, line)
 			}
