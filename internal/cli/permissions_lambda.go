@@ -84,12 +84,21 @@ func (l *lambdaFlags) needs(run permissions.Run) []permissions.Need {
 	}
 	switch name := l.parameter(); {
 	case name != "":
-		all = append(all, permissions.Need{
-			Actions:  []string{"ssm:GetParameter"},
-			Resource: permissions.Resource("ssm", run.Region, "", "parameter/"+permissions.Literal(strings.TrimPrefix(name, "/"))),
-		})
+		all = append(all, permissions.Need{Actions: []string{"ssm:GetParameter"}, Resource: parameterResource(name, run.Region)})
 	case l.stored != "":
 		all = append(all, permissions.Need{Actions: []string{"s3:GetObject"}, Resource: object(l.stored, "")})
 	}
 	return all
+}
+
+// parameterResource returns the ARN of a parameter, which is named by its name or,
+// where another account shares it, by its ARN, and may have a version or a label
+// after a colon ("Name" of GetParameter in the API reference).
+func parameterResource(name, region string) arn.ARN {
+	if parsed, err := arn.Parse(name); err == nil {
+		parsed.Resource, _, _ = strings.Cut(parsed.Resource, ":")
+		return parsed
+	}
+	name, _, _ = strings.Cut(name, ":")
+	return permissions.Resource("ssm", region, "", "parameter/"+permissions.Literal(strings.TrimPrefix(name, "/")))
 }

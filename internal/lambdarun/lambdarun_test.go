@@ -200,6 +200,28 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
+// Nobody sends the next event of a schedule, so that the receivers are told.
+func TestDeadlineOfASchedule(t *testing.T) {
+	w := newWorld(60)
+	topic := w.region.CreateTopic("regsweep")
+	w.SetFaults(embedded.FaultOn("ecr", "BatchDeleteImage", embedded.Fault{Kind: embedded.FaultHang, For: 500 * time.Millisecond}))
+	f := w.function(t, applying+"notify: [{sns: {topicArn: \""+topic+"\"}}]\n")
+	answer, err := f.InvokeWithin(t.Context(), []byte(scheduled), 4*time.Second)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, f.Log())
+	}
+	r := resultOf(t, answer)
+	if r.ExitCode != 3 || r.Applied.Deleted == 0 || r.Next == nil {
+		t.Errorf("got %+v", r)
+	}
+	if diff := cmp.Diff(&lambdarun.Event{Op: "apply", Notify: true}, r.Next); diff != "" {
+		t.Errorf("next (-want +got):\n%s", diff)
+	}
+	if told := w.Published(topic); len(told) != 1 || !strings.Contains(told[0].Message, "stopped before the function's deadline: the next run goes on") {
+		t.Errorf("told %+v", told)
+	}
+}
+
 // Where nothing was done until the deadline, to go on would be to begin again.
 func TestDeadlineWithoutProgress(t *testing.T) {
 	for _, test := range []struct{ event, operation, message string }{

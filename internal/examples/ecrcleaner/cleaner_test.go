@@ -1,6 +1,7 @@
 package ecrcleaner_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/regsweep/regsweep/internal/cli"
 	"github.com/regsweep/regsweep/internal/embedded"
+	"github.com/regsweep/regsweep/internal/kinds"
 	"github.com/regsweep/regsweep/internal/lambdarun"
 	"github.com/regsweep/regsweep/internal/lambdatest"
 )
@@ -229,5 +232,43 @@ func TestMany(t *testing.T) {
 	r := night(t, w.function(t, "DRY_RUN=false"))
 	if diff := cmp.Diff(map[string]string{"many": "d1"}, w.left()); diff != "" || r.ExitCode != 0 {
 		t.Errorf("exit code %d, left (-want +got):\n%s", r.ExitCode, diff)
+	}
+}
+
+// A source that cannot be read holds everything: nobody knows what is in use.
+func TestUnknownUsage(t *testing.T) {
+	w := newWorld()
+	w.fill(t)
+	before := w.left()
+	w.Deny(lambdatest.AccessKeyID, "apprunner:ListServices", "*")
+	r := night(t, w.function(t, "DRY_RUN=false"))
+	if r.ExitCode != 4 || r.Applied.Deleted != 0 || r.Gaps.Count == 0 || !strings.Contains(r.Gaps.Some[0], "apprunner:ListServices") {
+		t.Errorf("got %+v", r)
+	}
+	if diff := cmp.Diff(before, w.left()); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+// The role that the README prints is enough.
+func TestRole(t *testing.T) {
+	env := map[string]string{"AWS_REGION": "eu-west-1", "DRY_RUN": "false"}
+	var out, errs bytes.Buffer
+	code := cli.Main(cli.World{
+		Args:  []string{"permissions", "iam", "--for", "lambda", "--function", "ecr-cleaner", "--config", filepath.Join(example, "regsweep.yaml")},
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Now: time.Now, Kinds: kinds.All(),
+		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
+	})
+	if code != 0 {
+		t.Fatal(errs.String())
+	}
+	w := newWorld()
+	want := w.fill(t)
+	if err := w.SetPolicy(lambdatest.AccessKeyID, out.String()); err != nil {
+		t.Fatal(err)
+	}
+	night(t, w.function(t, "DRY_RUN=false"))
+	if diff := cmp.Diff(want, w.left()); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
 	}
 }
