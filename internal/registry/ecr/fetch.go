@@ -44,7 +44,7 @@ func mayList(mediaType string) bool {
 // where one is gone; the error is for a call that failed as a whole.
 func (r *reading) fetch(ctx context.Context, contents *image.Contents, missing []int) error {
 	calls, ctx := errgroup.WithContext(ctx)
-	calls.SetLimit(maxManifestCalls)
+	calls.SetLimit(manifestCallsEach)
 	for batch := range slices.Chunk(missing, maxBatch) {
 		calls.Go(func() error {
 			select {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +102,24 @@ func TestMemoryOfALargeRepository(t *testing.T) {
 	const bound = 250
 	if perImage := liveBytes(t, largeRepository(t, 10_000)); perImage > bound {
 		t.Errorf("an image takes %.0f bytes, want at most %d", perImage, bound)
+	}
+}
+
+// Garbage that is much of the heap is collected at once, and a little is not.
+func TestCollect(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nothing else collects
+	collections := func() uint32 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.NumGC
+	}
+	runtime.GC()
+	before := collections()
+	if collect(1<<20 - 1); collections() != before {
+		t.Error("a megabyte was collected")
+	}
+	if collect(1 << 40); collections() == before {
+		t.Error("a terabyte was not collected")
 	}
 }
 

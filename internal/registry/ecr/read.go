@@ -19,6 +19,10 @@ const (
 	ownPullAfter  = image.Time(24 * time.Hour / time.Millisecond)
 )
 
+// fetchGarbage is about how many bytes asking for a manifest and reading it
+// leaves behind.
+const fetchGarbage = 500
+
 // Read returns the complete contents of a repository. See registry.Reader.
 //
 // A repository that does not exist, or disappears meanwhile, is a
@@ -75,6 +79,10 @@ func (r *reading) once(ctx context.Context) (*image.Contents, error) {
 	if err := r.fetch(ctx, contents, missing); err != nil {
 		return nil, err
 	}
+	if !r.stale { // else they are looked at once more
+		r.fetched = nil
+	}
+	collect(len(missing) * fetchGarbage)
 	return contents, nil
 }
 

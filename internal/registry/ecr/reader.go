@@ -15,7 +15,11 @@ import (
 // limiter below the SDK; these keep memory from growing with the account.
 const (
 	maxManifestCalls = 32 // of 100 manifests each
-	maxTagCalls      = 64
+	// manifestCallsEach is that for one repository. Of a large one the answers
+	// and what was asked are what is not yet of use; with twice as many it takes
+	// 3 MiB more.
+	manifestCallsEach = 16
+	maxTagCalls       = 64
 )
 
 // Reader reads an ECR registry. Its methods may be called by many goroutines at
