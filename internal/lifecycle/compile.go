@@ -203,8 +203,12 @@ func (c *compiler) marks() {
 	c.addShield(artifactTags, "attached artifacts")
 	c.addShield(policy.CondemnedPrefix+"*", "condemned by regsweep")
 	c.addShield(policy.KeptPrefix+"*", "no longer condemned by regsweep")
-	c.notes = append(c.notes,
-		Note{"usage", "", true, fmt.Sprintf("a policy knows no uses: first rules keep what is tagged %s, so regsweep tag must run, and go on running, where images are used", list(names, "or"))},
+	usage := Note{"usage", "", true, fmt.Sprintf("a policy knows no uses: first rules keep what is tagged %s, so regsweep tag must run, and go on running, where images are used", list(names, "or"))}
+	if c.spec.Tag.Name != "" {
+		usage.Expressed = false
+		usage.Text = fmt.Sprintf("a policy knows no uses: first rules keep what is tagged %s, and regsweep tag gives %s to one image of a repository: whatever else is in use there may expire (tag.prefix marks all that is in use)", list(names, "or"), c.spec.Tag.Name)
+	}
+	c.notes = append(c.notes, usage,
 		Note{"artifacts", "", true, "first rules keep signatures and other artifacts that are attached by tag (" + artifactTags + "), and what regsweep has condemned or acquitted; regsweep apply deletes those"})
 }
 
@@ -286,6 +290,8 @@ func (c *compiler) condition(r *sourceRule) (number int, count CountType, why st
 		return 0, "", whyNotAge
 	case !c.plain:
 		return 0, "", fmt.Sprintf("newest: %d ranks whole images, and what ECR counts is not documented: platform images and artifacts may take places, and of equal push times it may take any (lifecycle compile --plain, where there are none)", n)
+	case c.spec.Grace > 0:
+		return 0, "", fmt.Sprintf("newest: %d and a grace period: what a policy counts out goes at once, and grace keeps it for another %d days", n, inDays(c.spec.Grace))
 	}
 	return n, CountMoreThan, ""
 }

@@ -2,6 +2,7 @@ package lifecycle_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,14 @@ func TestCompile(t *testing.T) {
 				"rules[1] (untagged): untagged images: expire after 1 days\n" +
 				"rules[2] (rest): all images left out: a policy would count what rules[0] (previews) governs too\n" +
 				"rules[3] (never): all images left out: rules[2] (rest) governs these images too, and keep[0] (newest) is nothing that a policy knows\n"},
+		{name: "plain images, a count and a grace period", plain: true,
+			spec: policy.Spec{Grace: 3 * Day, Rules: []policy.Rule{
+				{Name: "previews", Tags: []string{"pr-*"}, AnyTag: true, Keep: []policy.Keep{{Newest: 3}}},
+				{Name: "untagged", Untagged: true, Keep: []policy.Keep{younger(1)}}}},
+			policy: "expire untagged images older than 4 days\n",
+			notes: "rules[0] (previews): left out: newest: 3 and a grace period: what a policy counts out goes at once, and grace keeps it for another 3 days\n" +
+				"rules[1] (untagged): untagged images: expire after 4 days\n" +
+				"grace: is 3 days more for each rule by age; a policy marks and shows nothing before it expires images\n"},
 		{name: "plain images, a last rule", plain: true,
 			spec:   policy.Spec{Rules: []policy.Rule{{Name: "all", Keep: []policy.Keep{{Newest: 100}}}, {Name: "never", Keep: []policy.Keep{younger(9)}}}},
 			policy: "expire any image beyond the newest 100\n",
@@ -156,6 +165,25 @@ func TestCompile(t *testing.T) {
 				t.Errorf("notes (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A name marks one image of a repository, and with it the policy keeps no more of
+// what is in use: that is no part of the configuration that is expressed.
+func TestCompileSaysWhatANameDoesNotMark(t *testing.T) {
+	for _, tt := range []struct {
+		tag       policy.Tag
+		expressed bool
+		text      string
+	}{
+		{policy.Tag{Prefix: "live"}, true, "so regsweep tag must run"},
+		{policy.Tag{Name: "production"}, false, "regsweep tag gives production to one image of a repository: whatever else is in use there may expire"},
+	} {
+		notes := lifecycle.Compile(policy.Spec{Tag: tt.tag}, "apps/web", lifecycle.CompileOptions{}).Notes
+		i := slices.IndexFunc(notes, func(n lifecycle.Note) bool { return n.Path == "usage" })
+		if i < 0 || notes[i].Expressed != tt.expressed || !strings.Contains(notes[i].Text, tt.text) {
+			t.Errorf("%+v: %v", tt.tag, notes)
+		}
 	}
 }
 
