@@ -96,6 +96,9 @@ func TestPipeline(t *testing.T) {
 	if diff := cmp.Diff(want, w.left()); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
+	if len(w.machineErrors) > 0 {
+		t.Errorf("the state machine may not do its own work: %v", w.machineErrors)
+	}
 	retried := 0
 	for _, event := range e.Events() {
 		if event.Error == "Lambda.TooManyRequestsException" && event.Retried {

@@ -16,9 +16,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
 	"github.com/regsweep/regsweep/internal/asltest"
+	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/embedded"
 	"github.com/regsweep/regsweep/internal/lambdatest"
+	"github.com/regsweep/regsweep/internal/objects"
 )
 
 func TestMain(m *testing.M) { lambdatest.Main(m) }
@@ -55,6 +59,8 @@ type world struct {
 	denied    map[string]bool
 	// invoke is asked before each invocation; its error is what Lambda answers.
 	invoke func(event map[string]any) *asltest.Error
+	// machineErrors are what the state machine could not read or write.
+	machineErrors []error
 	// timeout is that of the function.
 	timeout time.Duration
 }
@@ -182,15 +188,55 @@ func (w *world) execution(name string, f *lambdatest.Function) *asltest.Executio
 			}
 			return answer, err
 		},
-		Get: func(name, key string) ([]byte, bool) {
-			if name != bucket {
-				return nil, false
-			}
-			return w.bucket.Get(key)
-		},
-		Put:  func(_, key string, body []byte) { w.bucket.Put(key, body) },
+		Get: w.get, Put: w.put,
 		Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}}
+}
+
+// machineKey is the access key of the state machine's role.
+const machineKey = "AKIASTATEMACHINE0000"
+
+// object is an object as the role of the state machine may reach it, which the
+// example says.
+func (w *world) object(name, key string) *objects.Object {
+	content, err := os.ReadFile(filepath.Join(example, "state-machine-role.json"))
+	if err != nil {
+		panic(err)
+	}
+	role := strings.NewReplacer("${Function}", function, "${Bucket}", bucket, "${Partition}", "aws", "${StateMachine}", "regsweep").Replace(string(content))
+	w.AddKey(embedded.Principal{AccessKeyID: machineKey, Account: embedded.DefaultAccount, ARN: "arn:aws:iam::" + embedded.DefaultAccount + ":role/pipeline"})
+	if err := w.SetPolicy(machineKey, role); err != nil {
+		panic(err)
+	}
+	session := awsapi.NewSession(awsapi.Options{
+		Region: "eu-west-1", Now: time.Now, HTTPClient: w.Client(), Credentials: credentials.NewStaticCredentialsProvider(machineKey, "secret", ""),
+	})
+	return embedded.Must(objects.Open("s3://"+name+"/"+key, objects.Env{AWS: session}))
+}
+
+// get reads an object, as the state machine does.
+func (w *world) get(name, key string) ([]byte, bool) {
+	from, err := w.object(name, key).Read(context.Background())
+	if err != nil {
+		w.machineErrors = append(w.machineErrors, err)
+		return nil, false
+	}
+	body, err := io.ReadAll(from)
+	if err = errors.Join(err, from.Close()); err != nil {
+		w.machineErrors = append(w.machineErrors, err)
+	}
+	return body, err == nil
+}
+
+// put writes an object, as the state machine does.
+func (w *world) put(name, key string, body []byte) {
+	err := w.object(name, key).Write(context.Background(), func(to io.Writer) error {
+		_, err := to.Write(body)
+		return err
+	})
+	if err != nil {
+		w.machineErrors = append(w.machineErrors, err)
+	}
 }
 
 // start is the input that the schedule gives.
