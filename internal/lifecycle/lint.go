@@ -6,6 +6,10 @@ import (
 	"slices"
 )
 
+// minArchived is how many days an image stays in the archive at least before a
+// lifecycle policy can delete it (ECR user guide, "Archiving an image").
+const minArchived = 90
+
 // Lint returns warnings about a valid policy: rules that can never act, and rules
 // of which ECR does not document what they count. They are in the order of the
 // document.
@@ -25,6 +29,9 @@ func Lint(p *Policy) []Mistake {
 			e := &p.Rules[earlier]
 			warn(r, "", "the rule can never act: every image that it selects meets the tag requirement of %s (priority %d) before it", e.Path(), e.Priority)
 			continue
+		}
+		if s.CountType == SinceTransitioned && s.CountNumber < minArchived {
+			warn(r, ".selection.countNumber", "AWS lets no lifecycle policy delete what has been in the archive for less than %d days: write %d at least", minArchived, minArchived)
 		}
 		if s.CountType == CountMoreThan && s.CountNumber < maxImages {
 			warn(r, ".selection.countType", "what this counts is not documented: the platform images of an index and attached artifacts (signatures, SBOMs) may count as images, so that fewer than %d may stay", s.CountNumber)

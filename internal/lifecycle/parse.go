@@ -27,10 +27,9 @@ func Parse(text []byte) (*Policy, []Mistake) {
 	if len(text) > maxRead {
 		return nil, p.mistakes
 	}
-	length := p.mistakes
 	root, ok := p.parseJSON(text)
 	if !ok {
-		return nil, append(length, p.mistakes...)
+		return nil, p.mistakes
 	}
 	policy := p.policy(root)
 	if len(p.mistakes) > 0 {

@@ -207,6 +207,9 @@ func TestParseLimits(t *testing.T) {
 		"1:12: rules[0].rulePriority: this field is missing: a number from 1; the lowest is applied first",
 		`1:12: rules[0].action: this field is missing: {"type": "expire"} or {"type": "transition", "targetStorageClass": "archive"}`,
 		"1:12: rules[0].selection: this field is missing: it says which images the rule is about"})
+	wantMistakes(t, "rules:", []string{
+		"1:1: the document has 6 characters, and ECR takes none below 100: indent it, or describe the rules",
+		"1:1: this is no JSON: invalid character 'r' looking for beginning of value"})
 	wantMistakes(t, strings.Repeat(" ", 2<<20), []string{"1:1: the document has 2,097,152 characters, and ECR takes 30,720"})
 }
 
@@ -224,6 +227,8 @@ func TestLint(t *testing.T) {
 		{"untagged twice", []string{"untagged push>1d archive", "untagged push>2d archive"}, []string{
 			"rules[1]: the rule can never act: every image that it selects meets the tag requirement of rules[0] (priority 1) before it"}},
 		{"another storage class", []string{"v* push>1d", "v* moved>90d"}, nil},
+		{"too soon after it was archived", []string{"v* moved>89d", "w* moved>90d"}, []string{
+			"rules[0].selection.countNumber: AWS lets no lifecycle policy delete what has been in the archive for less than 90 days: write 90 at least"}},
 		{"no such tag", []string{"-v* push>1d", "a/b push>1d"}, []string{
 			`rules[0].selection.tagPatternList: the rule can never act: no tag can match "-v*"`,
 			`rules[1].selection.tagPatternList: the rule can never act: no tag can match "a/b"`}},
