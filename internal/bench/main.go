@@ -103,7 +103,7 @@ func (w world) run(parent, binary string) error {
 		{"floor", []string{"version"}},
 		{"plan, first", []string{"plan", "-o", "json", "--out", filepath.Join(dir, "plan.json")}},
 		{"plan, second", []string{"plan", "-o", "json"}},
-		{"apply", []string{"apply", "--yes", "-o", "json"}},
+		{"apply", []string{"apply", "--yes", "-o", "json", "--journal", filepath.Join(dir, "journal.jsonl")}},
 	} {
 		srv.ResetStats()
 		m, err := measure(dir, binary, listener.Addr().String(), r.args)
@@ -293,7 +293,10 @@ limits: {maxDeletes: 10000000}
 // fewest returns the fewest calls that can do the work of a run, or 0 where
 // that is not known: one page for 1,000 repositories or images, a hundred
 // manifests of indexes never seen, and a hundred deletions a call. An apply plans
-// and reads what it will delete from again.
+// and reads what it will delete from again. Its journal has the manifest of each
+// image that goes, so that it also reads a hundred of these a call. An image goes
+// in a call after that of the index that lists it, so that there are two where
+// anything is deleted.
 func (w world) fewest(run string, deleted []int) int {
 	pages := func(n, size int) int { return (n + size - 1) / size }
 	plan := pages(w.repositories, 1000) + w.repositories*pages(w.images, 1000)
@@ -305,7 +308,10 @@ func (w world) fewest(run string, deleted []int) int {
 	case "apply":
 		n := plan + pages(w.repositories, 1000)
 		for _, d := range deleted {
-			n += pages(w.images, 1000) + pages(d, 100)
+			n += pages(w.images, 1000)
+			if d > 0 {
+				n += pages(d, 100) + max(2, pages(d, 100))
+			}
 		}
 		return n
 	}

@@ -4,6 +4,8 @@
 package graph
 
 import (
+	"cmp"
+	"encoding/binary"
 	"strings"
 
 	"github.com/regsweep/regsweep/internal/image"
@@ -227,10 +229,17 @@ func ArtifactTag(tag string) (subject image.Digest, suffix string, ok bool) {
 
 // Find returns the position of the image with this digest.
 func (g *Graph) Find(d image.Digest) (int32, bool) {
+	// The first bytes tell nearly all digests apart, and are compared quickly.
+	prefix := binary.BigEndian.Uint64(d[:])
 	lo, hi := 0, len(g.Images)
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		switch c := g.Images[mid].Digest.Compare(d); {
+		at := &g.Images[mid].Digest
+		c := cmp.Compare(binary.BigEndian.Uint64(at[:]), prefix)
+		if c == 0 {
+			c = at.Compare(d)
+		}
+		switch {
 		case c == 0:
 			return int32(mid), true
 		case c < 0:
