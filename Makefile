@@ -20,6 +20,7 @@ build: ## Build bin/regsweep: static, reproducible, with its version in it.
 .PHONY: test
 test: lint vuln mutants ## Everything that CI runs: lint, vuln, mutants, all tests with the race detector, random worlds, short fuzzing.
 	scripts/need-aws
+	scripts/deploy-tools >/dev/null
 	REGSWEEP_KUBE_BIN=$$(scripts/kube-binaries) scripts/test
 
 .PHONY: unit

@@ -68,8 +68,8 @@ func longForm(t *testing.T, n *yaml.Node) any {
 		}
 		return map[string]any{name: value}
 	}
-	switch n.Kind {
-	case yaml.MappingNode:
+	switch {
+	case n.Kind == yaml.MappingNode:
 		m := map[string]any{}
 		for i := 0; i < len(n.Content); i += 2 {
 			if _, twice := m[n.Content[i].Value]; twice {
@@ -78,7 +78,7 @@ func longForm(t *testing.T, n *yaml.Node) any {
 			m[n.Content[i].Value] = longForm(t, n.Content[i+1])
 		}
 		return m
-	case yaml.SequenceNode:
+	case n.Kind == yaml.SequenceNode:
 		list := []any{}
 		for _, item := range n.Content {
 			list = append(list, longForm(t, item))

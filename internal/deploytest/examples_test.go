@@ -63,8 +63,7 @@ func TestExamplesAreTheChart(t *testing.T) {
 				}
 			}
 			hardened(t, podOf(t, all))
-			flags := append(test.rbac[:len(test.rbac):len(test.rbac)], "--name", "regsweep")
-			sameRoles(t, all, "regsweep", configOf(t, all), flags, ns)
+			sameRoles(t, all, "regsweep", configOf(t, all), test.rbac, ns)
 		})
 	}
 }

@@ -101,12 +101,11 @@ func TestCronJobFailsClosed(t *testing.T) {
 		}
 	}
 	bindings := schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterrolebindings"}
-	binding := ""
 	list, err := w.cluster.Dynamic().Resource(bindings).List(t.Context(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=regsweep"})
 	if err != nil || len(list.Items) != 1 {
 		t.Fatalf("%d bindings: %v", len(list.Items), err)
 	}
-	binding = list.Items[0].GetName()
+	binding := list.Items[0].GetName()
 	if err := w.cluster.Dynamic().Resource(bindings).Delete(t.Context(), binding, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
