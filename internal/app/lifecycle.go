@@ -33,6 +33,8 @@ type Previewing struct {
 	// Compile has, by registry and repository, what takes the place of Text; it
 	// may be nil.
 	Compile map[[2]string]string
+	// Uncompiled has, in the same way, what could not be read to compile one.
+	Uncompiled map[[2]string]error
 	// Native asks the registry for its own preview too.
 	Native bool
 }
@@ -98,6 +100,9 @@ func (a *App) lifecycleRepositories(ctx context.Context, reader registry.Reader)
 
 // previewOne evaluates the policy of one repository.
 func (a *App) previewOne(ctx context.Context, reader registry.Reader, policies registry.LifecycleReader, repo image.Repository, k *known, p Previewing, out *lifecycle.RepositoryReport) error {
+	if err := p.Uncompiled[[2]string{repo.Registry, repo.Name}]; err != nil {
+		return err
+	}
 	text := p.Text
 	if compiled, ok := p.Compile[[2]string{repo.Registry, repo.Name}]; ok {
 		text = compiled
@@ -197,6 +202,8 @@ type CompiledRepository struct {
 	// Withheld says why there is no policy although the rules could be expressed,
 	// or is "".
 	Withheld string
+	// Unread is why the images could not be read, where that is the reason.
+	Unread error
 }
 
 // CompileLifecycle compiles the rules of a configuration for each repository. It
@@ -232,6 +239,7 @@ func (a *App) CompileLifecycle(ctx context.Context, spec policy.Spec, o lifecycl
 					return fmt.Errorf("repository %s: %w", repo.Name, err)
 				}
 				if err != nil {
+					c.Unread = err
 					c.Withheld = fmt.Sprintf("its images cannot be read, so that the policy was not tried on them: %v", err)
 				} else {
 					c.Withheld = check.of(c.Policy, contents, image.At(a.Judge()), o)

@@ -141,7 +141,7 @@ func (f *flags) previewing(ctx context.Context, w *World, path string, compiled,
 	}
 	p.Open = r.lifecycle
 	if compiled {
-		if p.Compile, err = r.compiledTexts(ctx, plain); err != nil {
+		if p.Compile, p.Uncompiled, err = r.compiledTexts(ctx, plain); err != nil {
 			r.close()
 			return nil, p, err
 		}

@@ -32,7 +32,8 @@ With --plain you say that these repositories hold plain images only, now and lat
 no indexes, nothing attached (signatures, SBOMs), and no two images pushed at one
 moment. Then counts and untagged images are expressed too.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.`,
+Exit codes: 0 done; 1 failed, or the images of a repository cannot be read; 2 wrong
+usage or configuration.`,
 	}
 	cmd.Flags().StringVar(&out, "out", "", "save the policy to this `file` or s3://bucket/key; there must be one for all repositories")
 	cmd.Flags().BoolVar(&plain, "plain", false, "the repositories hold plain images only")
@@ -46,13 +47,16 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.`,
 		if err != nil {
 			return err
 		}
-		policies, err := r.compile(cmd.Context(), plain)
+		policies, unread, err := r.compile(cmd.Context(), plain)
 		if err != nil {
 			return err
 		}
 		if target != nil {
 			text, err := onlyPolicy(policies)
-			if err != nil {
+			switch {
+			case unread != nil:
+				return unread
+			case err != nil:
 				return err
 			}
 			if err := target.Write(cmd.Context(), func(w io.Writer) error {
@@ -63,9 +67,14 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration.`,
 			}
 		}
 		if f.output == "json" {
-			return render.JSON(w.Stdout, compileDocument{Schema: "regsweep.lifecycle-compile/v1", Policies: policies})
+			err = render.JSON(w.Stdout, compileDocument{Schema: "regsweep.lifecycle-compile/v1", Policies: policies})
+		} else {
+			err = showCompiled(w.Stdout, policies)
 		}
-		return showCompiled(w.Stdout, policies)
+		if err != nil {
+			return err
+		}
+		return unread
 	}
 	f.addOutput(cmd, "table", "json")
 	return cmd
@@ -86,19 +95,22 @@ type compiledPolicy struct {
 }
 
 // compile compiles the rules for each repository, and puts those together that
-// have the same.
-func (r *run) compile(ctx context.Context, plain bool) ([]compiledPolicy, error) {
+// have the same. unread says that images of a repository could not be read.
+func (r *run) compile(ctx context.Context, plain bool) (policies []compiledPolicy, unread, err error) {
 	all, err := r.compiled(ctx, plain)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	list := []compiledPolicy{}
 	at := map[string]int{}
 	for _, c := range all {
+		if c.Unread != nil && unread == nil {
+			unread = fmt.Errorf("repository %s: %w", c.Name, c.Unread)
+		}
 		p := compiledPolicy{Policy: json.RawMessage("null"), Withheld: c.Withheld, Notes: c.Notes}
 		if c.Policy != nil {
 			if p.text, err = c.Policy.Text(); err != nil {
-				return nil, fmt.Errorf("write the policy of %s: %w", c.Name, err)
+				return nil, nil, fmt.Errorf("write the policy of %s: %w", c.Name, err)
 			}
 			p.Policy = json.RawMessage(p.text)
 		}
@@ -110,7 +122,7 @@ func (r *run) compile(ctx context.Context, plain bool) ([]compiledPolicy, error)
 		same := &list[at[key]]
 		same.Repositories = append(same.Repositories, c.Registry+"/"+c.Name)
 	}
-	return list, nil
+	return list, unread, nil
 }
 
 func (r *run) compiled(ctx context.Context, plain bool) ([]app.CompiledRepository, error) {
@@ -120,15 +132,18 @@ func (r *run) compiled(ctx context.Context, plain bool) ([]app.CompiledRepositor
 }
 
 // compiledTexts returns the compiled policies by registry and repository; "" where
-// there is none. It says on stderr what is withheld.
-func (r *run) compiledTexts(ctx context.Context, plain bool) (map[[2]string]string, error) {
+// there is none, and what could not be read. It says on stderr what is withheld.
+func (r *run) compiledTexts(ctx context.Context, plain bool) (texts map[[2]string]string, unread map[[2]string]error, err error) {
 	all, err := r.compiled(ctx, plain)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	texts := map[[2]string]string{}
+	texts, unread = map[[2]string]string{}, map[[2]string]error{}
 	for _, c := range all {
-		if c.Withheld != "" {
+		switch {
+		case c.Unread != nil:
+			unread[[2]string{c.Registry, c.Name}] = c.Unread
+		case c.Withheld != "":
 			fmt.Fprintf(r.world.Stderr, "regsweep: %s/%s has no compiled policy: %s\n", c.Registry, c.Name, c.Withheld)
 		}
 		if c.Policy == nil {
@@ -136,11 +151,11 @@ func (r *run) compiledTexts(ctx context.Context, plain bool) (map[[2]string]stri
 		}
 		text, err := c.Policy.Text()
 		if err != nil {
-			return nil, fmt.Errorf("write the policy of %s: %w", c.Name, err)
+			return nil, nil, fmt.Errorf("write the policy of %s: %w", c.Name, err)
 		}
 		texts[[2]string{c.Registry, c.Name}] = text
 	}
-	return texts, nil
+	return texts, unread, nil
 }
 
 // onlyPolicy returns the policy that all repositories have.
