@@ -10,6 +10,7 @@ import (
 	"github.com/regsweep/regsweep/internal/app"
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/usage"
 )
@@ -62,10 +63,16 @@ func (e *DeadlineError) Error() string {
 // errDeadline is the cause that the context of a run ends with.
 var errDeadline = &DeadlineError{}
 
-// ended returns the DeadlineError where that is why a run ended with an error.
+// ended returns a DeadlineError where that is why a run ended with an error. What
+// no further invocation would mend stays what it is.
 func ended(ctx context.Context, err error, doing string) error {
 	var deadline *DeadlineError
-	if err == nil || ctx.Err() == nil || !errors.As(context.Cause(ctx), &deadline) {
+	var credentials *awsapi.CredentialsError
+	var unwritten *journal.WriteError
+	switch {
+	case err == nil || ctx.Err() == nil || !errors.As(context.Cause(ctx), &deadline):
+		return err
+	case errors.As(err, &credentials), errors.As(err, &unwritten):
 		return err
 	}
 	return &DeadlineError{doing}

@@ -1,6 +1,7 @@
 package lambdarun_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -197,6 +198,15 @@ func TestDeadline(t *testing.T) {
 	}
 	if n := len(w.keys("reports/")); n != invocations {
 		t.Errorf("%d reports of %d invocations", n, invocations)
+	}
+	// The journal of each is closed, also of those that time ended.
+	closed := 0
+	for _, key := range w.keys("journal/") {
+		body, _ := w.bucket.Get(key)
+		closed += bytes.Count(body, []byte(`"end":{`))
+	}
+	if closed != invocations {
+		t.Errorf("%d journals of %d invocations are closed", closed, invocations)
 	}
 }
 

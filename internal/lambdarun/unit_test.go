@@ -15,6 +15,7 @@ import (
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/usage"
 )
@@ -122,6 +123,34 @@ func TestMargin(t *testing.T) {
 	} {
 		if got := margin(left); got != want {
 			t.Errorf("of %s: %s, want %s", left, got, want)
+		}
+	}
+}
+
+// Time that is up is why a run ends, unless something else is.
+func TestEnded(t *testing.T) {
+	open, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	over, cancelOver := context.WithCancelCause(t.Context())
+	cancelOver(errDeadline)
+	stopped, cancelStopped := context.WithCancel(t.Context())
+	cancelStopped()
+	for _, test := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want string
+	}{
+		{"no error", over, nil, ""},
+		{"the deadline", over, context.Canceled, TypeDeadline},
+		{"before it", open, errors.New("x"), TypeFailed},
+		{"told to end", stopped, context.Canceled, TypeFailed},
+		{"credentials", over, &awsapi.CredentialsError{}, TypeCredentials},
+		{"the journal", over, &journal.WriteError{Err: errors.New("x")}, TypeFailed},
+	} {
+		err := ended(test.ctx, test.err, "doing")
+		if (err == nil) != (test.want == "") || err != nil && typeOf(err) != test.want {
+			t.Errorf("%s: got %v", test.name, err)
 		}
 	}
 }
