@@ -269,6 +269,9 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 		return fmt.Errorf("repository %s: %w", repo.Name, err)
 	}
 	l := &ledger{run: w.run, registry: r.Registry, judged: judged, writer: writer, guard: a.guard}
+	l.noManifests = func(err error) {
+		a.Log.Warn("manifests not in the journal, so regsweep restore cannot put these images back", "registry", r.Registry, "repository", repo.Name, "error", err)
+	}
 	l.families()
 	defer w.run.Finished(r.Registry, repo.Name)
 	s := sweep{writer: writer, ledger: l, judged: judged, report: r, progress: a.Progress, gone: make([]bool, len(judged.Verdicts)), asked: make([]bool, len(judged.Verdicts))}

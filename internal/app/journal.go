@@ -84,6 +84,9 @@ type ledger struct {
 	writer   registry.Writer
 	// guard is asked before each call that changes something.
 	guard func() error
+	// noManifests is told once that manifests could not be read, so that what goes
+	// cannot be put back from the journal. It may be nil.
+	noManifests func(error)
 	// members has, by root, what goes with it.
 	members map[int32][]int32
 }
@@ -172,6 +175,10 @@ func (l *ledger) manifests(ctx context.Context, images []int32) ([]registry.Fetc
 	}
 	if fatal(ctx, err) {
 		return nil, fmt.Errorf("repository %s: %w", l.judged.Graph.Repository.Name, err)
+	}
+	if l.noManifests != nil {
+		l.noManifests(err)
+		l.noManifests = nil
 	}
 	fetched = make([]registry.Fetched, len(images))
 	for n := range fetched {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,6 +29,8 @@ type library struct {
 	recorder
 	call      func(what string)
 	manifests error
+	// log is what was logged.
+	log bytes.Buffer
 }
 
 func (l *library) Manifests(_ context.Context, _ string, images []image.Image) ([]registry.Fetched, error) {
@@ -114,7 +117,7 @@ func applied(t *testing.T, repo *Repository, w *library, failAt int) (report *pl
 	}
 	a := &App{
 		Readers: []registry.Reader{shelf{repo: repo, reads: new(int)}}, UsageNone: true, Policy: p, Version: "test", Recheck: time.Hour,
-		Judge: Now.Time, Now: Now.Time, Store: planfile.NewStore(), Log: slog.New(slog.DiscardHandler), Journal: place,
+		Judge: Now.Time, Now: Now.Time, Store: planfile.NewStore(), Log: slog.New(slog.NewTextHandler(&w.log, nil)), Journal: place,
 	}
 	a.Usage.Now = a.Now
 	outcome, err := a.Plan(t.Context())
@@ -213,15 +216,20 @@ func TestJournalSaysWhyItHasNoManifest(t *testing.T) {
 	for name, tt := range map[string]struct {
 		failure error
 		want    []string
+		told    int
 	}{
-		"an archived image": {nil, []string{"", D("archived").String() + " is in the archive, where it cannot be read"}},
-		"the call fails":    {errors.New("denied"), []string{"denied", "denied"}},
+		"an archived image": {nil, []string{"", D("archived").String() + " is in the archive, where it cannot be read"}, 0},
+		"the call fails":    {errors.New("denied"), []string{"denied", "denied"}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			repo := New("r").Add("young", Age(Day)).Add("archived", Age(50*Day)).Add("plain", Age(50*Day))
-			report, _, lines, err := applied(t, repo, &library{manifests: tt.failure}, 0)
+			w := &library{manifests: tt.failure}
+			report, _, lines, err := applied(t, repo, w, 0)
 			if err != nil || report.Deleted != 2 {
 				t.Fatalf("deleted %d, %v", report.Deleted, err)
+			}
+			if told := strings.Count(w.log.String(), "manifests not in the journal"); told != tt.told {
+				t.Errorf("told %d times, want %d: %s", told, tt.told, w.log.String())
 			}
 			var got []string
 			for line := range bytes.Lines(lines.Bytes()) {

@@ -37,7 +37,7 @@ func (p *page) run(r *journal.RunHistory) {
 		p.line("  %s %s", p.style("stopped:", amber), clean(r.Error))
 	}
 	if r.Unfinished > 0 {
-		p.line("  %s %s of families whose roots are gone; the next apply looks after them", p.style("unfinished:", amber), Count(r.Unfinished, "image"))
+		p.line("  %s %s may be left of families whose roots are gone, or may be; the next apply looks after them", p.style("unfinished:", amber), Count(r.Unfinished, "image"))
 	}
 	var rows [][]string
 	for i := range r.Events {
