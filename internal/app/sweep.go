@@ -126,8 +126,8 @@ func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outc
 		return nil, err
 	}
 	g := s.judged.Graph
-	var digests []image.Digest
-	var asked []int // positions in the batch
+	digests := make([]image.Digest, 0, len(batch))
+	asked := make([]int, 0, len(batch)) // positions in the batch
 	for n, i := range batch {
 		if s.judged.Verdicts[i] == policy.VerdictDelete {
 			s.asked[i] = true

@@ -108,7 +108,9 @@ func (d Digest) AppendTo(b []byte) []byte {
 func (d Digest) Compare(e Digest) int { return bytes.Compare(d[:], e[:]) }
 
 // MarshalText implements encoding.TextMarshaler.
-func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+func (d Digest) MarshalText() ([]byte, error) {
+	return d.AppendTo(make([]byte, 0, digestSize)), nil
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler; the empty text is none.
 func (d *Digest) UnmarshalText(text []byte) error {

@@ -18,8 +18,10 @@ type Run struct {
 	id   string
 	plan string
 
-	mu      sync.Mutex
-	sink    sink
+	mu   sync.Mutex
+	sink sink
+	// line is the memory of the record that is being written.
+	line    bytes.Buffer
 	batches int
 	// open has the batches without a result.
 	open map[int]Batch
@@ -31,9 +33,13 @@ type Run struct {
 	err error
 }
 
+// maxLine is how long a line may be for its memory to be kept: that of a hundred
+// images is hardly ever so long.
+const maxLine = 4 << 20
+
 // sink is where records go.
 type sink interface {
-	// write stores a line, with its newline, for good. last says that the run has
+	// write stores a line, with its newline, for good. It does not keep it. last says that the run has
 	// ended and nothing is left of it.
 	write(ctx context.Context, line []byte, last bool) error
 	close() error
@@ -156,9 +162,13 @@ func (r *Run) write(ctx context.Context, rec Record, last bool) error {
 		return r.err
 	}
 	rec.Run, rec.Time = r.id, r.now().UTC()
-	line, err := encode(rec)
+	r.line.Reset()
+	err := encode(&r.line, rec)
 	if err == nil {
-		err = r.sink.write(ctx, line, last)
+		err = r.sink.write(ctx, r.line.Bytes(), last)
+	}
+	if r.line.Cap() > maxLine {
+		r.line = bytes.Buffer{}
 	}
 	if err != nil {
 		r.err = &WriteError{r.id, err}
@@ -166,13 +176,11 @@ func (r *Run) write(ctx context.Context, rec Record, last bool) error {
 	return r.err
 }
 
-// encode returns a record as a line.
-func encode(rec Record) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+// encode writes a record as a line.
+func encode(b *bytes.Buffer, rec Record) error {
+	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
-	err := e.Encode(rec)
-	return b.Bytes(), err
+	return e.Encode(rec)
 }
 
 // Outcomes gives all images of a batch the same outcome.

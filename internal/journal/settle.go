@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -67,13 +68,13 @@ func (u *Unfinished) nothingOf(r openRun) bool {
 }
 
 func (r openRun) settle(ctx context.Context, by string, now time.Time) error {
-	line, err := encode(Record{Run: r.run, Time: now.UTC(), Settled: &Settled{By: by}})
-	if err != nil {
+	var line bytes.Buffer
+	if err := encode(&line, Record{Run: r.run, Time: now.UTC(), Settled: &Settled{By: by}}); err != nil {
 		return err
 	}
 	if r.source.place.isS3() {
 		return r.source.place.folder.Object(r.run+settled).Write(ctx, func(w io.Writer) error {
-			_, err := w.Write(line)
+			_, err := w.Write(line.Bytes())
 			return err
 		})
 	}
@@ -81,5 +82,5 @@ func (r openRun) settle(ctx context.Context, by string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.write(ctx, line, true), s.close())
+	return errors.Join(s.write(ctx, line.Bytes(), true), s.close())
 }

@@ -18,7 +18,7 @@ import (
 // Manifests returns manifests as they were pushed. See registry.Writer.
 func (w *Writer) Manifests(ctx context.Context, repository string, images []image.Image) ([]registry.Fetched, error) {
 	fetched := make([]registry.Fetched, len(images))
-	var active []image.Image
+	active := make([]image.Image, 0, len(images))
 	for i, img := range images {
 		if fetched[i].Err = readable(repository, img.Digest, img, true); fetched[i].Err == nil {
 			active = append(active, img)
@@ -58,20 +58,22 @@ func (t *Tagger) fetch(ctx context.Context, repository string, images []image.Im
 		RegistryId: &t.id.Account, RepositoryName: &repository,
 		AcceptedMediaTypes: append([]string{image.MediaTypeOCIIndex, image.MediaTypeDockerManifestList}, singles...),
 	}
-	asked := make(map[image.Digest]image.Image, len(images))
+	in.ImageIds = make([]types.ImageIdentifier, 0, len(images))
+	asked := make(map[image.Digest]*image.Image, len(images))
 	fetched := make(map[image.Digest]registry.Fetched, len(images))
-	for _, img := range images {
+	for i := range images {
+		img := &images[i]
 		asked[img.Digest] = img
 		in.ImageIds = append(in.ImageIds, types.ImageIdentifier{ImageDigest: aws.String(img.Digest.String())})
 		if img.MediaType() != "" && !slices.Contains(in.AcceptedMediaTypes, img.MediaType()) {
 			in.AcceptedMediaTypes = append(in.AcceptedMediaTypes, img.MediaType())
 		}
 	}
-	began := image.At(t.env.Now())
+	began, origin := image.At(t.env.Now()), manifests.OriginOf(t.id.Host, repository)
 	var entries []manifests.Entry
 	err := t.calls.batchGetImage(ctx, &in, manifestTaker{
 		begin: func() {
-			entries = nil
+			entries = make([]manifests.Entry, 0, len(images))
 			for _, img := range images {
 				fetched[img.Digest] = registry.Fetched{Manifest: registry.Manifest{Digest: img.Digest}, Err: &UnreadError{Digest: img.Digest}}
 			}
@@ -89,8 +91,8 @@ func (t *Tagger) fetch(ctx context.Context, repository string, images []image.Im
 			fetched[m.Digest] = registry.Fetched{Manifest: m}
 			if parsed, err := image.ParseManifest(m.Content, m.MediaType); err == nil {
 				entries = append(entries, manifests.Entry{
-					Digest: m.Digest, Manifest: parsed, Origin: manifests.OriginOf(t.id.Host, repository),
-					ReadAt: began, PulledBefore: t.pulledBefore(repository, img),
+					Digest: m.Digest, Manifest: parsed, Origin: origin,
+					ReadAt: began, PulledBefore: t.pulledBefore(origin, img),
 				})
 			}
 		},
@@ -115,9 +117,9 @@ func (t *Tagger) fetch(ctx context.Context, repository string, images []image.Im
 
 // pulledBefore returns the pull time of an image without what may be our own
 // reading of it.
-func (t *Tagger) pulledBefore(repository string, img image.Image) image.Time {
+func (t *Tagger) pulledBefore(origin manifests.Origin, img *image.Image) image.Time {
 	known, ok := t.env.Manifests.Get(img.Digest)
-	if ok && maybeOwnPull(manifests.OriginOf(t.id.Host, repository), img.PulledAt, &known) {
+	if ok && maybeOwnPull(origin, img.PulledAt, &known) {
 		return known.PulledBefore
 	}
 	return img.PulledAt
