@@ -41,6 +41,43 @@ func TestModePlan(t *testing.T) {
 	}
 }
 
+// With "mode: apply" the op tag marks, once.
+func TestTag(t *testing.T) {
+	w := newWorld(3)
+	f := w.function(t, applying)
+	for _, want := range []int{3, 0} {
+		if r := ask(t, f, `{"op":"tag","out":"s3://lambda-test/tags.json"}`); r.ExitCode != 0 || r.Tagged.DryRun || r.Tagged.Tagged != want {
+			t.Errorf("got %+v", r.Tagged)
+		}
+	}
+	if body, _ := w.bucket.Get("tags.json"); !bytes.Contains(body, []byte(`"schema":"regsweep.tag/v1"`)) {
+		t.Errorf("saved %s", body)
+	}
+	if diff := cmp.Diff(all, w.left()); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+	w.bucket.Put("uses.json", []byte("{"))
+	if r := ask(t, f, `{"op":"tag"}`); r.ExitCode != 4 || r.Gaps.Count != 1 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// What an event narrows a run to that is not there is a mistake of the event.
+func TestNarrowed(t *testing.T) {
+	w := newWorld(3)
+	f := w.function(t, configuration)
+	if r := ask(t, f, `{"op":"plan","repositories":["r01","r02"],"registry":"ecr"}`); r.Totals.Images != 8 {
+		t.Errorf("got %+v", r.Totals)
+	}
+	for event, want := range map[string]string{
+		`{"op":"plan","registry":"other"}`: "other", `{"op":"plan","repositories":["a["]}`: "repositories", `{"op":"plan","usage":"s3://lambda-test/none.json"}`: "no such object",
+	} {
+		if failed := refused(t, f, event); !strings.Contains(failed.Message, want) {
+			t.Errorf("%s: %v", event, failed)
+		}
+	}
+}
+
 // A schedule applies where the configuration says so, and the topic is told. The
 // journal is in the log.
 func TestSchedule(t *testing.T) {

@@ -193,3 +193,21 @@ func TestLimitOfTheWhole(t *testing.T) {
 		t.Errorf("left (-want +got):\n%s", diff)
 	}
 }
+
+// In the second week nothing is left to do, nobody is told, and all is well.
+func TestSecondWeek(t *testing.T) {
+	w := newWorld()
+	want := w.fill()
+	f, m := w.function(t, file(t, "regsweep.yaml"), "MODE=apply"), machine(t)
+	for _, week := range []string{"first", "second"} {
+		if got := ended(t, w.execution(week, f), m); got != "" {
+			t.Errorf("the %s week ended with %q", week, got)
+		}
+		if diff := cmp.Diff(want, w.left()); diff != "" {
+			t.Errorf("left after the %s week (-want +got):\n%s", week, diff)
+		}
+	}
+	if told := w.Published(w.topic); len(told) != 1 {
+		t.Errorf("told %+v", told)
+	}
+}
