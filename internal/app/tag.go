@@ -74,6 +74,7 @@ func (a *App) Tag(ctx context.Context, t Tagging) (report *tagging.Report, gaps 
 		a.Log.Warn("memory of earlier runs", "error", warning)
 	}
 	report.Sources = planSources(result)
+	report.Warnings = narrowed.emptyNamespaces(result.Snapshot.Uses, t.Namespaces)
 	uses := slices.DeleteFunc(result.Snapshot.Uses, func(u image.Use) bool { return !narrowed.inNamespaces(u, t.Namespaces) })
 	err = a.tagUses(ctx, t, uses, nil, report)
 	return report, len(result.Gaps) > 0, err
@@ -150,6 +151,17 @@ func (a *App) inNamespaces(u image.Use, globs []string) bool {
 		})
 	}
 	return false
+}
+
+// emptyNamespaces warns of globs of namespaces in which nothing is in use: one
+// that is misspelt would leave everything without a mark.
+func (a *App) emptyNamespaces(uses []image.Use, globs []string) (warnings []string) {
+	for _, glob := range globs {
+		if !slices.ContainsFunc(uses, func(u image.Use) bool { return a.inNamespaces(u, []string{glob}) }) {
+			warnings = append(warnings, fmt.Sprintf("--namespace %s: nothing is in use in such a namespace", glob))
+		}
+	}
+	return warnings
 }
 
 // place is a repository of a registry.

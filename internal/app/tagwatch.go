@@ -240,6 +240,7 @@ func (t *tagWatch) allUses(ctx context.Context) error {
 		t.known = uses
 	}
 	report := t.newTagReport(t.w.Tagging)
+	report.Warnings = t.emptyNamespaces(result.Snapshot.Uses, t.w.Namespaces)
 	err = t.tagUses(ctx, t.w.Tagging, uses, nil, report)
 	t.log(report)
 	if err != nil {

@@ -386,7 +386,8 @@ func TestWatchTagsDryRun(t *testing.T) {
 		w.source.see(runs("test/Pod/b", "shop/web:v2", ""))
 		pass(30 * time.Minute)
 		w.end(t)
-		want := "level=INFO msg=\"would be tagged\" registry=prod repository=shop/web image=v1 digest=" + D("v1").String() +
+		want := "level=WARN msg=\"--namespace pro*: nothing is in use in such a namespace\"\n" +
+			"level=INFO msg=\"would be tagged\" registry=prod repository=shop/web image=v1 digest=" + D("v1").String() +
 			" tag=" + inUse(time.Second) + " inUseBy=live/prod/Pod/a\n"
 		if diff := cmp.Diff(want, w.log.String()); diff != "" {
 			t.Errorf("log (-want +got):\n%s", diff)
@@ -394,6 +395,28 @@ func TestWatchTagsDryRun(t *testing.T) {
 		if w.writes != 0 {
 			t.Errorf("%d marks were written", w.writes)
 		}
+	})
+}
+
+// A namespace in which nothing is in use may be misspelt, which a single run says
+// as well.
+func TestTagWarnsOfEmptyNamespaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startTagging(t, shop(), nil)
+		w.source.mu.Lock()
+		w.source.found = runs("prod/Pod/a", "shop/web:v1", "")
+		w.source.mu.Unlock()
+		report, gaps, err := w.app.Tag(t.Context(), Tagging{Namespaces: []string{"pro*", "prd"}})
+		if err != nil || gaps {
+			t.Fatal(gaps, err)
+		}
+		if diff := cmp.Diff([]string{"--namespace prd: nothing is in use in such a namespace"}, report.Warnings); diff != "" {
+			t.Errorf("warnings (-want +got):\n%s", diff)
+		}
+		if report.Totals.Tagged != 1 {
+			t.Errorf("totals: %+v", report.Totals)
+		}
+		w.end(t)
 	})
 }
 
