@@ -27,7 +27,7 @@ func Lifecycle(w io.Writer, r *lifecycle.Report, opts Options) error {
 	for _, text := range r.Warnings {
 		p.line("%s %s", p.style("warning:", amber), clean(text))
 	}
-	p.line("%s", p.style(lifecycleSummary(&r.Totals, len(r.Repositories)), bold))
+	p.line("%s", p.style(lifecycleSummary(r), bold))
 	return p.flush(w)
 }
 
@@ -36,10 +36,13 @@ func (p *page) lifecycleRepository(r *lifecycle.RepositoryReport) {
 	if r.Error != "" {
 		p.line("  %s", p.style("not evaluated: "+clean(r.Error), red))
 	}
-	if r.Text == "" && r.Error == "" {
+	switch {
+	case r.Error != "":
+	case r.Text == "" && r.Replaces:
+		p.line("  %s", p.style("the rules make no policy; that which it has now stays", amber))
+	case r.Text == "":
 		p.line("  %s", p.style("there is no lifecycle policy", faint))
-	}
-	if r.Replaces {
+	case r.Replaces:
 		p.line("  %s", p.style("it has another policy now", amber))
 	}
 	for _, rule := range r.Rules {
@@ -110,8 +113,20 @@ func lifecycleUse(img *lifecycle.ReportedImage) string {
 	return text
 }
 
-func lifecycleSummary(t *lifecycle.Totals, repositories int) string {
-	text := fmt.Sprintf("%s in %s: %s would expire", Count(t.Images, "image"), Count(repositories, "repository"), Number(t.Expire))
+// lifecycleSummary counts the images of the repositories of which a policy was
+// evaluated, and the other repositories.
+func lifecycleSummary(r *lifecycle.Report) string {
+	t := &r.Totals
+	none, failed := 0, 0
+	for i := range r.Repositories {
+		switch {
+		case r.Repositories[i].Error != "":
+			failed++
+		case r.Repositories[i].Text == "":
+			none++
+		}
+	}
+	text := fmt.Sprintf("%s in %s: %s would expire", Count(t.Images, "image"), Count(len(r.Repositories)-none-failed, "repository"), Number(t.Expire))
 	if t.Archive > 0 {
 		text += fmt.Sprintf(", %s would be archived", Number(t.Archive))
 	}
@@ -121,6 +136,12 @@ func lifecycleSummary(t *lifecycle.Totals, repositories int) string {
 	}
 	if t.Differ > 0 {
 		text += fmt.Sprintf("; of %s the preview of ECR says something else", Number(t.Differ))
+	}
+	if none > 0 {
+		text += fmt.Sprintf("; no policy for %s", Count(none, "repository"))
+	}
+	if failed > 0 {
+		text += fmt.Sprintf("; %s not evaluated", Count(failed, "repository"))
 	}
 	return text
 }
