@@ -290,7 +290,7 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 		r.Gap, r.Held, err = gap.Error(), true, nil
 	}
 	if len(s.deleted) > 0 {
-		document, storeErr := a.Store.PutJSON(s.deleted)
+		document, storeErr := a.Store.PutList(s.list)
 		if storeErr != nil {
 			return errors.Join(err, storeErr)
 		}

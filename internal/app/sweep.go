@@ -24,7 +24,7 @@ type sweep struct {
 	// images that came into use, and an error ends the sweep.
 	recheck func(context.Context) error
 	// deleted lists what was deleted, in order.
-	deleted []plan.Gone
+	deleted []int32
 	// gone has, by image, whether it was deleted, and asked whether the registry was
 	// asked to delete or to archive it.
 	gone, asked []bool
@@ -37,7 +37,7 @@ type sweep struct {
 // hold others go first, so that the calls after them are full.
 func (s *sweep) run(ctx context.Context) error {
 	g := s.judged.Graph
-	waiting := make([]int, len(g.Images)) // condemned parents that are still there
+	waiting := make([]int32, len(g.Images)) // condemned parents that are still there
 	var ready, alone, archive []int32
 	condemned := func(i int32) bool { return s.judged.Verdicts[i] == policy.VerdictDelete }
 	for i := range g.Images {
@@ -79,6 +79,16 @@ func (s *sweep) run(ctx context.Context) error {
 		}
 	}
 	return s.archive(ctx, archive)
+}
+
+// list visits what was deleted, for the report.
+func (s *sweep) list(yield func(any) bool) {
+	for _, i := range s.deleted {
+		img := &s.judged.Graph.Images[i]
+		if !yield(plan.Gone{Digest: img.Digest, Tags: img.Tags, Size: img.Size}) {
+			return
+		}
+	}
 }
 
 // next says whether the next call may be made. A call that was sent is always
@@ -158,7 +168,7 @@ func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outc
 		case journal.Done:
 			s.gone[i] = true
 			s.report.Deleted++
-			s.deleted = append(s.deleted, plan.Gone{Digest: g.Images[i].Digest, Tags: g.Images[i].Tags, Size: g.Images[i].Size})
+			s.deleted = append(s.deleted, i)
 			deleted = append(deleted, i)
 		case journal.Left:
 			// An index that was pushed since the repository was read lists it; it is

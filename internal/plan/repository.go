@@ -187,15 +187,18 @@ func (j *Judged) spare(why string, stays func(i int32) bool) {
 // must have been condemned with it, but for what it held already then and
 // another root keeps.
 func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
-	parents := make([][]int32, len(now.Images))
-	for i := range now.Images {
-		for _, m := range now.Members(int32(i)) {
-			parents[m] = append(parents[m], int32(i))
-		}
-	}
-	condemned := func(k int32) bool {
+	condemned := make([]bool, len(now.Images))
+	for k := range now.Images {
 		i, ok := j.Graph.Find(now.Images[k].Digest)
-		return ok && goes(j.Verdicts[i])
+		condemned[k] = ok && goes(j.Verdicts[i])
+	}
+	needed := make([]bool, len(now.Images)) // what is not condemned lists it, or it is attached to that
+	for k := range now.Images {
+		if !condemned[k] {
+			for _, m := range now.Members(int32(k)) {
+				needed[m] = true
+			}
+		}
 	}
 	held := func(i, k int32) bool {
 		m, ok := j.Graph.Find(now.Images[k].Digest)
@@ -207,8 +210,8 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 			return true // there is nothing left to lose
 		}
 		return slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&
-			!slices.ContainsFunc(parents[k], func(p int32) bool { return !condemned(p) }) &&
-			!slices.ContainsFunc(now.Members(k), func(m int32) bool { return !condemned(m) && !held(i, m) })
+			!needed[k] &&
+			!slices.ContainsFunc(now.Members(k), func(m int32) bool { return !condemned[m] && !held(i, m) })
 	}
 	j.spare("it or its family changed while the plan was applied", func(i int32) bool { return goes(j.Verdicts[i]) && !same(i) })
 }

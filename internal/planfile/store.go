@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"strings"
@@ -110,14 +111,27 @@ func (s *Store) put(b []byte) (at int64, err error) {
 // Document is a JSON value in a store.
 type Document struct{ stored }
 
-// PutJSON stores any value as JSON.
-func (s *Store) PutJSON(v any) (Document, error) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return Document{}, &storeError{err}
-	}
+// PutList stores any values as a list in JSON. It holds one segment of them in
+// memory.
+func (s *Store) PutList(values iter.Seq[any]) (Document, error) {
 	d := Document{stored{store: s}}
-	return d, d.append(b)
+	b := []byte{'['}
+	for v := range values {
+		element, err := json.Marshal(v)
+		if err != nil {
+			return Document{}, &storeError{err}
+		}
+		if d.count++; d.count > 1 {
+			b = append(b, ',')
+		}
+		if b = append(b, element...); len(b) >= segmentSize {
+			if err := d.append(b); err != nil {
+				return Document{}, err
+			}
+			b = b[:0]
+		}
+	}
+	return d, d.append(append(b, ']'))
 }
 
 // MarshalJSON implements json.Marshaler.
