@@ -32,7 +32,7 @@ func (e *DeniedError) Error() string {
 	if e.Resource != "" {
 		text += " on " + e.Resource
 	}
-	text += e.reason + ": allow the IAM action " + e.Action + " (regsweep permissions iam prints all that the configuration needs)"
+	text += e.reason + ": allow the IAM action " + e.Action + " (regsweep permissions iam prints all that is needed, with --for by each command)"
 	if e.Principal == "" && e.Err != nil {
 		text += ": " + e.Err.Error() // AWS's own words are not yet in it
 	}

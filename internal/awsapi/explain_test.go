@@ -116,27 +116,27 @@ func TestDeniedNames(t *testing.T) {
 		{
 			"all of it",
 			"User: " + who + " is not authorized to perform: ecr:DescribeImages on resource: " + what + " because no identity-based policy allows the ecr:DescribeImages action",
-			who + " may not call ecr:DescribeImages on " + what + " because no identity-based policy allows the ecr:DescribeImages action: allow the IAM action ecr:DescribeImages (regsweep permissions iam prints all that the configuration needs)",
+			who + " may not call ecr:DescribeImages on " + what + " because no identity-based policy allows the ecr:DescribeImages action: allow the IAM action ecr:DescribeImages (regsweep permissions iam prints all that is needed, with --for by each command)",
 		},
 		{
 			"a resource in quotes",
 			"User: " + who + ` is not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::exchange/a key" because no identity-based policy allows the s3:GetObject action`,
-			who + " may not call s3:GetObject on arn:aws:s3:::exchange/a key because no identity-based policy allows the s3:GetObject action: allow the IAM action s3:GetObject (regsweep permissions iam prints all that the configuration needs)",
+			who + " may not call s3:GetObject on arn:aws:s3:::exchange/a key because no identity-based policy allows the s3:GetObject action: allow the IAM action s3:GetObject (regsweep permissions iam prints all that is needed, with --for by each command)",
 		},
 		{
 			"an explicit deny",
 			"User: " + who + " is not authorized to perform: ecr:DescribeImages on resource: * with an explicit deny in a service control policy",
-			who + " may not call ecr:DescribeImages on * with an explicit deny in a service control policy: allow the IAM action ecr:DescribeImages (regsweep permissions iam prints all that the configuration needs)",
+			who + " may not call ecr:DescribeImages on * with an explicit deny in a service control policy: allow the IAM action ecr:DescribeImages (regsweep permissions iam prints all that is needed, with --for by each command)",
 		},
 		{
 			"no resource",
 			"User: " + who + " is not authorized to perform: sts:AssumeRole",
-			who + " may not call sts:AssumeRole: allow the IAM action sts:AssumeRole (regsweep permissions iam prints all that the configuration needs)",
+			who + " may not call sts:AssumeRole: allow the IAM action sts:AssumeRole (regsweep permissions iam prints all that is needed, with --for by each command)",
 		},
 		{
 			"no names",
 			"Access Denied",
-			"the caller may not call ecr:ListImages: allow the IAM action ecr:ListImages (regsweep permissions iam prints all that the configuration needs): api error AccessDeniedException: Access Denied",
+			"the caller may not call ecr:ListImages: allow the IAM action ecr:ListImages (regsweep permissions iam prints all that is needed, with --for by each command): api error AccessDeniedException: Access Denied",
 		},
 	}
 	for _, tt := range tests {

@@ -25,8 +25,8 @@ var (
 
 func (c checker) tag() {
 	t := c.cfg.Tag
-	c.text("tag.prefix", t.Prefix, tagPrefix, "a tag: letters, digits, \"_\", \".\" and \"-\", 116 at most")
-	c.text("tag.name", t.Name, tagName, "a tag: letters, digits, \"_\", \".\" and \"-\", 128 at most")
+	c.text("tag.prefix", t.Prefix, tagPrefix, "a tag: letters, digits, \"_\", \".\" and \"-\", the first one no \".\" and no \"-\", 116 at most")
+	c.text("tag.name", t.Name, tagName, "a tag: letters, digits, \"_\", \".\" and \"-\", the first one no \".\" and no \"-\", 128 at most")
 	c.atLeast("tag.keepPerImage", t.KeepPerImage, 1)
 	prefix, name := c.doc.Has("tag.prefix"), c.doc.Has("tag.name")
 	switch {
