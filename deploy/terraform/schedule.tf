@@ -73,7 +73,7 @@ resource "aws_iam_role_policy" "pipeline" {
       },
       {
         Effect   = "Allow"
-        Action   = ["states:DescribeExecution", "states:StopExecution"]
+        Action   = ["states:DescribeExecution", "states:RedriveExecution", "states:StopExecution"]
         Resource = ["arn:${local.partition}:states:${local.region}:${local.account}:execution:${var.name}/*"]
       },
     ]
@@ -91,6 +91,25 @@ resource "aws_sfn_state_machine" "this" {
     "$${Partition}", local.partition),
     "$${Function}", aws_lambda_function.this.arn),
   "$${Bucket}", aws_s3_bucket.this.id)
+}
+
+# An execution that was held by a gap or a limit has failed, too.
+resource "aws_cloudwatch_metric_alarm" "pipeline" {
+  count = local.pipeline ? 1 : 0
+
+  alarm_name          = "${var.name}-pipeline"
+  alarm_description   = "The pipeline of regsweep failed, or something was held"
+  namespace           = "AWS/States"
+  metric_name         = "ExecutionsFailed"
+  dimensions          = { StateMachineArn = aws_sfn_state_machine.this[0].arn }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.this.arn]
+  tags                = var.tags
 }
 
 resource "aws_iam_role" "schedule" {

@@ -157,7 +157,7 @@ func TestTerraformIsCloudFormation(t *testing.T) {
 			}
 			local["account"] = "111122223333"
 			policy = valueOf(t, module(t, names), "aws_iam_role_policy.pipeline", "policy")
-			if diff := gocmp.Diff(pipelineRole(), permissionsIn(t, policy)); diff != "" {
+			if diff := gocmp.Diff(pipelineRole(t), permissionsIn(t, policy)); diff != "" {
 				t.Errorf("the role of the state machine (-want +module):\n%s", diff)
 			}
 		})

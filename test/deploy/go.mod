@@ -1,3 +1,7 @@
+// This module holds programs that render the Helm chart, kustomize and the
+// Terraform module, and build the container image, for the tests of
+// internal/deploytest. It is nested so that the dependencies of Helm and ko stay out
+// of the root module. scripts/deploy-tools builds them.
 module github.com/regsweep/regsweep/test/deploy
 
 go 1.26.3
