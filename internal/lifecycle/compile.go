@@ -181,7 +181,7 @@ func (c *compiler) protect() (whole bool) {
 			c.addShield(pattern, path)
 		}
 		c.notes = append(c.notes, Note{path, "", true, fmt.Sprintf("first rules keep what is tagged %s, as long as the tag is on the index itself: "+
-			"regsweep also keeps an index of which a platform image is protected, and a policy does not", list(patterns, "or"))})
+			"regsweep also keeps an index of which a platform image is protected, and a policy does not", either(patterns))})
 	}
 	return false
 }
@@ -203,10 +203,10 @@ func (c *compiler) marks() {
 	c.addShield(artifactTags, "attached artifacts")
 	c.addShield(policy.CondemnedPrefix+"*", "condemned by regsweep")
 	c.addShield(policy.KeptPrefix+"*", "no longer condemned by regsweep")
-	usage := Note{"usage", "", true, fmt.Sprintf("a policy knows no uses: first rules keep what is tagged %s, so regsweep tag must run, and go on running, where images are used", list(names, "or"))}
+	usage := Note{"usage", "", true, fmt.Sprintf("a policy knows no uses: first rules keep what is tagged %s, so regsweep tag must run, and go on running, where images are used", either(names))}
 	if c.spec.Tag.Name != "" {
 		usage.Expressed = false
-		usage.Text = fmt.Sprintf("a policy knows no uses: first rules keep what is tagged %s, and regsweep tag gives %s to one image of a repository: whatever else is in use there may expire (tag.prefix marks all that is in use)", list(names, "or"), c.spec.Tag.Name)
+		usage.Text = fmt.Sprintf("a policy knows no uses: first rules keep what is tagged %s, and regsweep tag gives %s to one image of a repository: whatever else is in use there may expire (tag.prefix marks all that is in use)", either(names), c.spec.Tag.Name)
 	}
 	c.notes = append(c.notes, usage,
 		Note{"artifacts", "", true, "first rules keep signatures and other artifacts that are attached by tag (" + artifactTags + "), and what regsweep has condemned or acquitted; regsweep apply deletes those"})

@@ -103,7 +103,7 @@ func one[T ~string](p *parser, n *node, path string, words ...T) (T, bool) {
 	}
 	hint := suggestion(s, names)
 	if hint == "" {
-		hint = ": write " + list(names, "or")
+		hint = ": write " + either(names)
 	}
 	p.mistake(n.at, path, "%q is unknown%s", s, hint)
 	return "", false

@@ -41,11 +41,11 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// list joins words as people do.
-func list(words []string, conjunction string) string {
+// either joins words as people do, with an "or".
+func either(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}
 	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " " + conjunction + " " + words[last]
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
