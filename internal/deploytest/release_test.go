@@ -99,10 +99,17 @@ func goreleaserCheck(t *testing.T) {
 		t.Log("goreleaser is not installed")
 		return
 	}
-	cmd := exec.CommandContext(t.Context(), path, "check")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("goreleaser check: %v\n%s", err, out)
+	// It wants to know of a remote, which a checkout need not have.
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".goreleaser.yaml"), []byte(read(t, ".goreleaser.yaml")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"git", "init", "-q"}, {"git", "remote", "add", "origin", "https://github.com/regsweep/regsweep.git"}, {path, "check"}} {
+		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
 	}
 }
 
