@@ -55,7 +55,7 @@ func read(s *Scanner) (any, error) {
 		s.At = at
 		appended, appendErr := s.AppendText([]byte("before "))
 		if string(appended) != "before "+string(text) || (err == nil) != (appendErr == nil) || s.At != end {
-			return nil, fmt.Errorf("%w: %q, %v up to %d, and appended %q, %v up to %d", errDiffers, text, err, end, appended, appendErr, s.At)
+			return nil, fmt.Errorf("%w: %q up to %d (%w), and appended %q up to %d (%w)", errDiffers, text, end, err, appended, s.At, appendErr)
 		}
 		return valid(text), err
 	case 'n':
