@@ -178,12 +178,13 @@ func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, only map
 	var mu sync.Mutex
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(tagWidth)
+	var there []string // the repositories of all registries that are read
 	for _, reader := range a.Readers {
 		name := reader.Identity().Name
 		if !indexed.NamesAny(name) {
 			continue
 		}
-		repositories, warnings, err := a.repositories(ctx, reader, indexed, only)
+		repositories, warnings, err := a.repositories(ctx, reader, indexed, only, func(repo string) { there = append(there, repo) })
 		if err != nil {
 			return errors.Join(fmt.Errorf("registry %s: %w", name, err), group.Wait())
 		}
@@ -209,12 +210,17 @@ func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, only map
 			})
 		}
 	}
+	if len(there) > 0 && len(report.Registries) == len(a.Readers) && !slices.ContainsFunc(there, a.Repositories.Match) {
+		mu.Lock()
+		report.Warnings = append(report.Warnings, "--repository matches no repository")
+		mu.Unlock()
+	}
 	return group.Wait()
 }
 
 // repositories returns those that the uses name, and warnings of those that are
-// not there.
-func (a *App) repositories(ctx context.Context, reader registry.Reader, uses *policy.Uses, only map[place]bool) (list []image.Repository, warnings []string, err error) {
+// not there. seen gets the names of all that are.
+func (a *App) repositories(ctx context.Context, reader registry.Reader, uses *policy.Uses, only map[place]bool, seen func(repository string)) (list []image.Repository, warnings []string, err error) {
 	name := reader.Identity().Name
 	if only != nil {
 		for p := range only {
@@ -227,6 +233,7 @@ func (a *App) repositories(ctx context.Context, reader registry.Reader, uses *po
 	exists := map[string]bool{}
 	list, err = reader.Repositories(ctx, func(repo string) bool {
 		exists[repo] = true
+		seen(repo)
 		return uses.Names(name, repo) && a.selects(name, repo)
 	}, false)
 	return list, gone(uses, name, exists, a.selects), err
