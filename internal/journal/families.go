@@ -9,10 +9,18 @@ import (
 type families struct {
 	// roots are the images that were announced with a family, in the order of
 	// the records.
-	roots []Image
+	roots []family
 	// state is what is known of roots and members: "" for what was announced and
 	// not asked for yet.
 	state map[image.Digest]State
+}
+
+// family is what is followed of a root. There are as many as a run deletes, and
+// an Image takes four times as much.
+type family struct {
+	Digest image.Digest
+	Rule   string
+	Family []Member
 }
 
 func newFamilies() *families { return &families{state: map[image.Digest]State{}} }
@@ -22,7 +30,7 @@ func (f *families) before(images []Image) {
 	for i := range images {
 		img := &images[i]
 		if len(img.Family) > 0 {
-			f.roots = append(f.roots, Image{Digest: img.Digest, Rule: img.Rule, Family: img.Family})
+			f.roots = append(f.roots, family{Digest: img.Digest, Rule: img.Rule, Family: img.Family})
 			f.state[img.Digest] = ""
 			for _, m := range img.Family {
 				if _, ok := f.state[m.Digest]; !ok {
