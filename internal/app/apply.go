@@ -304,5 +304,5 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	}
 	r.Changed = total - r.DoneBefore - r.Deleted - r.Archived - r.Undeleted() - r.Left
 	r.BytesFreed, r.BytesFreedAtMost = judged.Freed(func(i int) bool { return s.gone[i] })
-	return err
+	return errors.Join(err, s.listChanged(planned, a.Store))
 }

@@ -2,17 +2,21 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	. "github.com/regsweep/regsweep/internal/graph/graphtest"
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
@@ -97,21 +101,22 @@ func TestUsageIsReadAgainDuringAnApply(t *testing.T) {
 		asked   int
 		deleted int
 		held    bool
+		left    []string
 	}{
-		{"nothing changes", func(int) (usage.Findings, error) { return running(":used"), nil }, time.Minute, 3, 8, false},
+		{"nothing changes", func(int) (usage.Findings, error) { return running(":used"), nil }, time.Minute, 3, 8, false, []string{}},
 		{"a deployment of what would go last", func(asked int) (usage.Findings, error) {
 			if asked > 2 {
 				return running("@" + D("image7").String()), nil
 			}
 			return running(":used"), nil
-		}, time.Minute, 3, 7, false},
+		}, time.Minute, 3, 7, false, []string{"family changed"}},
 		{"a source fails", func(asked int) (usage.Findings, error) {
 			if asked > 2 {
 				return usage.Findings{}, errors.New("connection refused")
 			}
 			return running(":used"), nil
-		}, time.Minute, 3, 5, true},
-		{"quick enough for one reading", func(asked int) (usage.Findings, error) { return running(":used"), nil }, time.Second, 2, 8, false},
+		}, time.Minute, 3, 5, true, []string{"gap", "gap", "gap"}},
+		{"quick enough for one reading", func(asked int) (usage.Findings, error) { return running(":used"), nil }, time.Second, 2, 8, false, []string{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -146,8 +151,45 @@ func TestUsageIsReadAgainDuringAnApply(t *testing.T) {
 			if diff := cmp.Diff([]any{tt.deleted, 8 - tt.deleted, tt.held, tt.asked}, got); diff != "" {
 				t.Errorf("deleted, changed, held, readings of usage (-want +got):\n%s", diff)
 			}
+			if diff := cmp.Diff(tt.left, leftImages(t, report)); diff != "" {
+				t.Errorf("images that were left (-want +got):\n%s", diff)
+			}
 		})
 	}
+}
+
+// leftImages returns the codes of the reasons of the images that a report says were
+// left since something changed, from its JSON.
+func leftImages(t *testing.T, report *plan.Report) []string {
+	t.Helper()
+	b, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back struct {
+		Repositories []struct{ ChangedImages []plan.LeftImage }
+	}
+	if err := json.Unmarshal(b, &back); err != nil {
+		t.Fatal(err)
+	}
+	list := []string{}
+	for i, repo := range back.Repositories {
+		if diff := cmp.Diff(repo.ChangedImages[:min(plan.ShownChanged, len(repo.ChangedImages))], report.Repositories[i].FirstChanged, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("the first of the list (-want +got):\n%s", diff)
+		}
+		for _, img := range repo.ChangedImages {
+			var codes []string
+			for _, reason := range img.Reasons {
+				if reason.Detail == "" {
+					t.Errorf("%s: %s says nothing", img.Digest, reason.Code)
+				}
+				codes = append(codes, string(reason.Code))
+			}
+			list = append(list, strings.Join(codes, " "))
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // TestImagesAreReadAgainDuringAnApply changes what is condemned while other
@@ -200,6 +242,9 @@ func TestImagesAreReadAgainDuringAnApply(t *testing.T) {
 			report, err := a.Apply(t.Context(), outcome.Plan, func(context.Context, string) (registry.Writer, error) { return w, nil })
 			if err != nil {
 				t.Fatal(err)
+			}
+			if left := leftImages(t, report); len(left) != report.Changed {
+				t.Errorf("%d images changed, and these are listed: %v", report.Changed, left)
 			}
 			var deleted []string
 			for _, name := range []string{"release", "amd64", "arm64"} {

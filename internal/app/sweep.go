@@ -28,6 +28,8 @@ type sweep struct {
 	// gone has, by image, whether it was deleted, and asked whether the registry was
 	// asked to delete or to archive it.
 	gone, asked []bool
+	// refused has, by image, why it was left although the registry was asked.
+	refused map[int32]string
 }
 
 // run deletes roots before what they list and what is attached to them, and so
@@ -173,6 +175,7 @@ func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outc
 		case journal.Left:
 			// An index that was pushed since the repository was read lists it; it is
 			// counted with what changed.
+			s.refuse(i, results[k])
 		default:
 			s.fail(i, results[k])
 		}
@@ -206,6 +209,7 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 		case errors.As(err, &missing):
 			// Somebody deleted it since the repository was read; it is counted with
 			// what changed.
+			s.refuse(i, err)
 			err = nil
 		case fatal(ctx, err):
 			outcome.Outcome = journal.Unknown

@@ -59,6 +59,11 @@ type RepositoryReport struct {
 	// Images are those that were deleted, in the order of their deletion: a list
 	// of Gone, kept elsewhere until it is written.
 	Images json.Marshaler `json:"images,omitempty"`
+	// ChangedImages are those that Changed counts, but where the repository is gone:
+	// a list of LeftImage, kept elsewhere until it is written. FirstChanged are the
+	// first of them, ShownChanged at most.
+	ChangedImages json.Marshaler `json:"changedImages,omitempty"`
+	FirstChanged  []LeftImage    `json:"-"`
 	// Gap says why the repository could not be read again; nothing was done then.
 	Gap string `json:"gap,omitempty"`
 
@@ -67,6 +72,10 @@ type RepositoryReport struct {
 	BytesFreed       int64 `json:"bytesFreed"`
 	BytesFreedAtMost int64 `json:"bytesFreedAtMost"`
 }
+
+// ShownChanged is how many images of a repository that changed since the plan are
+// shown to people.
+const ShownChanged = 5
 
 // Gone is one image that was deleted.
 type Gone struct {

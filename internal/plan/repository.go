@@ -107,10 +107,14 @@ func (j *Judged) limit(share float64) {
 // part about the repository; where it cannot be read nothing is confirmed.
 func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) error {
 	confirmed := make([]bool, len(j.Verdicts)) // by image
+	differences := map[int32]string{}
 	var condemned []int32
 	err := earlier.Each(func(p *Image) error {
 		if i, ok := j.Graph.Find(p.Digest); ok {
-			confirmed[i] = p.Verdict == j.Verdicts[i] && slices.Equal(p.Tags, j.Graph.Images[i].Tags)
+			difference := j.differs(p, i)
+			if confirmed[i] = difference == ""; !confirmed[i] && goes(j.Verdicts[i]) {
+				differences[i] = difference
+			}
 			if p.Mark == Condemn {
 				condemned = append(condemned, i)
 			}
@@ -136,13 +140,15 @@ func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) error {
 		if !goes(d.Verdict) {
 			continue
 		}
-		same := true
+		other := int32(-1) // the first member that is not as it was
 		w.Family(d.Root, func(i int32) {
-			same = same && (confirmed[i] || !goes(j.Verdicts[i]))
+			if other < 0 && !confirmed[i] && goes(j.Verdicts[i]) {
+				other = i
+			}
 		})
-		if !same {
+		if other >= 0 {
 			d.Verdict = policy.VerdictKeep
-			d.Reasons = []policy.Reason{policy.Changed("it or its family is not as it was when the plan was made")}
+			d.Reasons = []policy.Reason{changed(j.Graph.Images[other].Digest, differences[other])}
 		}
 	}
 	j.close()

@@ -24,6 +24,7 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 		p.line("%s %s", p.style("gap:", amber), clean(g))
 	}
 	for i := range r.Repositories {
+		p.changed(&r.Repositories[i])
 		p.failures(&r.Repositories[i])
 	}
 	s := fmt.Sprintf("Deleted %s", Count(r.Deleted, "image"))
@@ -54,6 +55,21 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	p.line("%s", p.style(s+".", bold))
 	_, err := io.WriteString(w, p.b.String())
 	return err
+}
+
+// changed lists the first images that were left since something is not as it was
+// planned, and why.
+func (p *page) changed(r *plan.RepositoryReport) {
+	for _, img := range r.FirstChanged {
+		why := make([]string, len(img.Reasons))
+		for i, reason := range img.Reasons {
+			why[i] = clean(fmt.Sprintf("%s: %s", reason.Code, reason.Detail))
+		}
+		p.line("%s %s/%s %s %s: %s", p.style("left:", amber), r.Registry, r.Name, name(&plan.Image{Tags: img.Tags}), img.Digest, strings.Join(why, "; "))
+	}
+	if rest := r.Changed - len(r.FirstChanged); rest > 0 && len(r.FirstChanged) > 0 {
+		p.line("%s", p.style(fmt.Sprintf("… and %s of %s/%s more that were left (-o json lists all)", Count(rest, "image"), r.Registry, r.Name), faint))
+	}
 }
 
 // shownFailures is how many lines about failures of one repository are shown.

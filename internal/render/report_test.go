@@ -46,3 +46,23 @@ func TestReportFailures(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestReportChanged names the first images that were left, with why.
+func TestReportChanged(t *testing.T) {
+	digest, err := image.ParseDigest(fmt.Sprintf("sha256:%064x", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &page{}
+	p.changed(&plan.RepositoryReport{Registry: "prod", Name: "apps/web", Changed: 3, FirstChanged: []plan.LeftImage{
+		{Digest: digest, Tags: []string{"v1"}, Reasons: []plan.Reason{{Code: "family", Detail: "it stays with its root"}, {Code: "in-use", Detail: "by a\x1bb"}}},
+	}})
+	p.changed(&plan.RepositoryReport{Registry: "prod", Name: "gone", Changed: 3})
+	want := []string{
+		"left: prod/apps/web v1 " + digest.String() + ": family: it stays with its root; in-use: by a" + clean("\x1b") + "b",
+		"… and 2 images of prod/apps/web more that were left (-o json lists all)", "",
+	}
+	if diff := cmp.Diff(want, strings.Split(p.b.String(), "\n")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
