@@ -39,14 +39,23 @@ func newMarker(tagger registry.Tagger, judged *plan.Judged, report *plan.Reposit
 	return m
 }
 
-// revoke takes the marks from what is kept. It ends early only with an error
-// that ends the run.
+// revoke takes the marks from what is kept. It ends early with an error that ends
+// the run, and at a call that is denied.
 func (m *marker) revoke(ctx context.Context) error {
-	for _, r := range m.judged.Revocations() {
+	list := m.judged.Revocations()
+	for n, r := range list {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		err := m.revokeOne(context.WithoutCancel(ctx), r)
+		if denied := denial(err); denied != nil && !fatal(ctx, err) {
+			var rest []int32
+			for _, r := range list[n:] {
+				rest = append(rest, r.Image)
+			}
+			m.denied(rest, plan.Unmark, denied)
+			return nil
+		}
 		if err := m.done(ctx, r.Image, plan.Unmark, err); err != nil {
 			return err
 		}
@@ -76,9 +85,10 @@ func (m *marker) revokeOne(ctx context.Context, r plan.Revocation) error {
 }
 
 // condemn marks what the plan and the new judgement want marked. It ends early
-// only with an error that ends the run.
+// with an error that ends the run, and at a call that is denied.
 func (m *marker) condemn(ctx context.Context) error {
-	for _, i := range m.judged.ToCondemn() {
+	list := m.judged.ToCondemn()
+	for n, i := range list {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -88,6 +98,10 @@ func (m *marker) condemn(ctx context.Context) error {
 			after += 1000
 		}
 		_, err := m.put(context.WithoutCancel(ctx), m.judged.Graph.Images[i].Digest, policy.CondemnedPrefix, after)
+		if denied := denial(err); denied != nil && !fatal(ctx, err) {
+			m.denied(list[n:], plan.Condemn, denied)
+			return nil
+		}
 		if err := m.done(ctx, i, plan.Condemn, err); err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/regsweep/regsweep/internal/awsapi"
 	. "github.com/regsweep/regsweep/internal/graph/graphtest"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
@@ -27,7 +28,7 @@ type clerk struct {
 	recorder
 	repo  *Repository
 	log   []string
-	fails map[string]error // by call
+	fails map[string]error // by call, or by its first word
 	// ends is called before each call.
 	ends func(call string)
 }
@@ -39,7 +40,11 @@ func (c *clerk) do(format string, args ...any) error {
 		c.ends(call)
 	}
 	c.log = append(c.log, call)
-	return c.fails[call]
+	if err := c.fails[call]; err != nil {
+		return err
+	}
+	verb, _, _ := strings.Cut(call, " ")
+	return c.fails[verb]
 }
 
 func (c *clerk) find(d image.Digest) *image.Image {
@@ -275,5 +280,46 @@ func TestMarksHaveTheTimeOfTheClock(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"tag a " + mark(policy.CondemnedPrefix, -time.Second)}, c.log); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+// forbidden is an error of a call that the caller may not make.
+func forbidden(action string) error {
+	return fmt.Errorf("do something: %w", &awsapi.DeniedError{Action: action})
+}
+
+// TestMarksThatAreDenied: of a repository in which marks may not be changed, one
+// call is made, and all count as failed for the same reason.
+func TestMarksThatAreDenied(t *testing.T) {
+	tests := []struct {
+		name   string
+		repo   *Repository
+		uses   []string
+		failed plan.Mark
+	}{
+		{"to mark", New("r").Add("a", Age(50*Day)).Add("b", Age(50*Day)).Add("c", Age(50*Day)), nil, plan.Condemn},
+		{"to take marks away", New("r").Add("a", Age(50*Day), Tags(mark(policy.CondemnedPrefix, 8*Day))).Add("b", Age(50*Day), Tags(mark(policy.CondemnedPrefix, 9*Day))).Add("c", Age(50*Day), Tags(mark(policy.CondemnedPrefix, 10*Day))), []string{"a", "b", "c"}, plan.Unmark},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &clerk{recorder: recorder{batch: 10}, repo: tt.repo, fails: map[string]error{"tag": forbidden("ecr:PutImage")}}
+			report, err := c.apply(t.Context(), t, graced(t, tt.repo, Now.Time, tt.uses...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(c.log) != 1 || report.Condemned+report.Unmarked != 0 || report.Failed != 3 {
+				t.Errorf("calls %v, report %+v", c.log, report)
+			}
+			seen := map[image.Digest]bool{}
+			for _, f := range report.Repositories[0].Failures {
+				seen[f.Digest] = true
+				if want := (&awsapi.DeniedError{Action: "ecr:PutImage"}).Error(); f.Mark != tt.failed || f.Detail != want {
+					t.Errorf("failure %+v, want %s: %s", f, tt.failed, want)
+				}
+			}
+			if len(seen) != 3 {
+				t.Errorf("failures of %d images, want 3", len(seen))
+			}
+		})
 	}
 }

@@ -184,10 +184,10 @@ func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outc
 	return deleted, nil
 }
 
-// archive archives images, one call each.
+// archive archives images, one call each, until one is denied.
 func (s *sweep) archive(ctx context.Context, images []int32) error {
 	g := s.judged.Graph
-	for _, i := range images {
+	for n, i := range images {
 		if err := s.next(ctx); err != nil {
 			return err
 		}
@@ -200,7 +200,7 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 		}
 		s.asked[i] = true
 		err = s.writer.Archive(context.WithoutCancel(ctx), g.Repository.Name, g.Images[i].Digest)
-		outcome := outcomeOf(g.Images[i].Digest, err)
+		outcome, denied := outcomeOf(g.Images[i].Digest, err), denial(err)
 		var missing *registry.ImageGoneError
 		switch {
 		case err == nil:
@@ -214,12 +214,18 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 		case fatal(ctx, err):
 			outcome.Outcome = journal.Unknown
 			err = fmt.Errorf("repository %s: %w", g.Repository.Name, err)
+		case denied != nil:
+			s.fail(i, denied)
+			err = nil
 		default:
 			s.fail(i, err)
 			err = nil
 		}
 		if err := errors.Join(err, s.ledger.after(ctx, number, []journal.Outcome{outcome})); err != nil {
 			return err
+		}
+		if denied != nil {
+			return s.denied(ctx, images[n+1:], denied)
 		}
 	}
 	return nil

@@ -179,3 +179,18 @@ func TestSweepArchives(t *testing.T) {
 		t.Errorf("archived %d, deleted %d, failures %v, error %v", report.Archived, report.Deleted, report.Failures, err)
 	}
 }
+
+// TestSweepArchivesUntilDenied: no second call is made where one was denied.
+func TestSweepArchivesUntilDenied(t *testing.T) {
+	no := forbidden("ecr:UpdateImageStorageClass")
+	w := &recorder{batch: 100, images: map[image.Digest]error{D("a"): no, D("b"): no, D("c"): no}}
+	report, err := sweepAll(t, New("r").Add("a").Add("b").Add("c"), w, policy.Archive)
+	if err != nil || len(w.calls) != 1 || report.Archived != 0 || len(report.Failures) != 3 {
+		t.Errorf("%d calls, archived %d, failures %v, error %v", len(w.calls), report.Archived, report.Failures, err)
+	}
+	for _, f := range report.Failures {
+		if f.Detail != report.Failures[0].Detail || f.Mark != "" {
+			t.Errorf("failure %+v, want all alike", f)
+		}
+	}
+}

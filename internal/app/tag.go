@@ -259,6 +259,9 @@ type tagRun struct {
 	tagger   registry.Tagger
 	result   tagging.Repository
 	warnings []string
+	// noTag and noUntag say why tags cannot be given, or taken, in the repository:
+	// the first such call was denied, and no other is tried.
+	noTag, noUntag error
 }
 
 // all marks all images. The error ends the run; what concerns this repository
@@ -346,7 +349,11 @@ func (r *tagRun) image(ctx context.Context, img *tagging.Image) error {
 		return nil
 	}
 	if img.Action == tagging.Write || img.Action == tagging.Move {
-		err := r.write(sent, img)
+		err := r.noTag
+		if err == nil {
+			err = r.write(sent, img)
+			r.noTag = denial(err)
+		}
 		if err != nil {
 			r.failImage(img, err)
 			if fatal(ctx, err) {
@@ -360,7 +367,7 @@ func (r *tagRun) image(ctx context.Context, img *tagging.Image) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := r.tagger.Untag(sent, r.repo.Name, img.Digest, tag, anchor); err != nil {
+		if err := r.untag(sent, img, tag, anchor); err != nil {
 			if fatal(ctx, err) {
 				return fmt.Errorf("repository %s: %w", r.repo.Name, err)
 			}
@@ -371,6 +378,16 @@ func (r *tagRun) image(ctx context.Context, img *tagging.Image) error {
 		img.Remove = append(img.Remove, tag)
 	}
 	return nil
+}
+
+// untag takes a mark from an image.
+func (r *tagRun) untag(ctx context.Context, img *tagging.Image, tag, anchor string) error {
+	if r.noUntag != nil {
+		return r.noUntag
+	}
+	err := r.tagger.Untag(ctx, r.repo.Name, img.Digest, tag, anchor)
+	r.noUntag = denial(err)
+	return err
 }
 
 // tries is how many seconds are tried for a mark that somebody else takes.
@@ -408,7 +425,7 @@ func (r *tagRun) write(ctx context.Context, img *tagging.Image) error {
 func (r *tagRun) makeRoom(ctx context.Context, img *tagging.Image) (made bool) {
 	remove, anchor := img.Room()
 	for _, tag := range slices.Backward(remove) {
-		if r.tagger.Untag(ctx, r.repo.Name, img.Digest, tag, anchor) == nil {
+		if r.untag(ctx, img, tag, anchor) == nil {
 			img.Forget(tag)
 			img.Remove = append(img.Remove, tag)
 			made = true

@@ -59,13 +59,19 @@ func (p *page) tagged(repo *tagging.Repository) {
 		return
 	}
 	var rows [][]string
+	shown := map[string]bool{}
 	for i := range repo.Images {
 		img := &repo.Images[i]
 		action := p.style(string(img.Action), actionStyles[img.Action])
 		detail := clean(img.Detail)
 		if img.Error != "" {
 			action = p.style("failed", red)
-			detail = p.style(clean(img.Error), red)
+			detail = clean(img.Error)
+			if shown[img.Error] { // a missing right fails for every image
+				detail = "as above"
+			}
+			shown[img.Error] = true
+			detail = p.style(detail, red)
 		}
 		rows = append(rows, []string{img.Name(), img.Digest.String()[:19], action, img.Tag, holders(img), detail})
 		for _, tag := range img.Remove {

@@ -1,0 +1,46 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"github.com/regsweep/regsweep/internal/awsapi"
+	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
+)
+
+// denial returns the part of an error that says that the caller may not make a
+// call, or nil. Rights are those of a repository, so each further call like it in
+// the same repository would be denied too.
+func denial(err error) error {
+	if denied, ok := errors.AsType[*awsapi.DeniedError](err); ok {
+		return denied
+	}
+	return nil
+}
+
+// denied counts images whose marks could not be changed for want of a right, of
+// which only the first was tried.
+func (m *marker) denied(images []int32, what plan.Mark, err error) {
+	for _, i := range images {
+		m.report.Failures = append(m.report.Failures, plan.Failure{
+			Digest: m.judged.Graph.Images[i].Digest, Mark: what, Detail: err.Error(),
+		})
+	}
+	m.progress.removed(len(images))
+}
+
+// denied counts images that could not be archived for want of a right, of which
+// only the first was tried. Those that came into use by now are left.
+func (s *sweep) denied(ctx context.Context, images []int32, err error) error {
+	if err := s.next(ctx); err != nil {
+		return err
+	}
+	for _, i := range images {
+		if s.judged.Verdicts[i] == policy.VerdictArchive {
+			s.asked[i] = true
+			s.fail(i, err)
+		}
+	}
+	return nil
+}
