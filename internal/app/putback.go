@@ -46,6 +46,9 @@ func (r *restore) deleted(ctx context.Context) (*journal.Deleted, error) {
 		return nil, &NoRecordError{Name: r.name}
 	}
 	for d, err := range r.app.Journal.Deleted(ctx, r.reader.Identity().Host, r.out.Repository) {
+		if r.passOver(err) {
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("look for %s in the journal: %w", r.name, err)
 		}
@@ -54,6 +57,16 @@ func (r *restore) deleted(ctx context.Context) (*journal.Deleted, error) {
 		}
 	}
 	return nil, &NoRecordError{r.name, r.app.Journal.String()}
+}
+
+// passOver notes a journal that cannot be read, and reports whether an error is
+// no more than that.
+func (r *restore) passOver(err error) bool {
+	unread, ok := errors.AsType[*journal.UnreadError](err)
+	if ok && !slices.Contains(r.out.Unread, unread.Error()) {
+		r.out.Unread = append(r.out.Unread, unread.Error())
+	}
+	return ok
 }
 
 // family returns what the journal has of an image and of what must be put back
@@ -86,6 +99,9 @@ func (r *restore) family(ctx context.Context, root *journal.Deleted) (map[image.
 		// are deleted after what lists them, and the latest come first.
 		found := false
 		for d, err := range r.app.Journal.Deleted(ctx, r.reader.Identity().Host, r.out.Repository) {
+			if r.passOver(err) {
+				continue
+			}
 			if err != nil {
 				return nil, fmt.Errorf("look for the family of %s in the journal: %w", r.name, err)
 			}

@@ -35,6 +35,8 @@ type Restored struct {
 	Put []PutBack `json:"put,omitempty"`
 	// Missing says of members of the family why they could not be put back.
 	Missing []string `json:"missing,omitempty"`
+	// Unread says of journals that were passed over why, and what to do.
+	Unread []string `json:"unread,omitempty"`
 	// By is the plan that had deleted the image, and Run its run.
 	By  string `json:"by,omitempty"`
 	Run string `json:"run,omitempty"`

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,9 @@ whether they are there.`,
 		h, err := app.History(cmd.Context(), place, q)
 		if err != nil {
 			return err
+		}
+		for _, text := range h.Unread {
+			fmt.Fprintf(w.Stderr, "regsweep: %s\n", text)
 		}
 		if f.output == "json" {
 			return render.JSON(w.Stdout, h)

@@ -75,6 +75,9 @@ func wait(ctx context.Context, d time.Duration) error {
 // restored says what was done, also where it was not all.
 func (r *run) restored(out *app.Restored, all bool) error {
 	w := r.world
+	for _, text := range out.Unread {
+		fmt.Fprintf(w.Stderr, "regsweep: %s\n", text)
+	}
 	if r.flags.output == "json" {
 		return render.JSON(w.Stdout, out)
 	}

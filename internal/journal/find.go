@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"time"
@@ -19,7 +18,8 @@ type Deleted struct {
 
 // Deleted yields the images of a repository that were deleted, or may have been,
 // with their manifests, the latest first. host is that of the registry. After an
-// error nothing more comes.
+// *UnreadError, of one journal of several, the others come; after any other error
+// nothing does.
 func (p *Place) Deleted(ctx context.Context, host, name string) iter.Seq2[Deleted, error] {
 	return func(yield func(Deleted, error) bool) {
 		sources, err := p.Sources(ctx)
@@ -29,8 +29,11 @@ func (p *Place) Deleted(ctx context.Context, host, name string) iter.Seq2[Delete
 		}
 		for _, s := range slices.Backward(sources) {
 			list, err := s.deleted(ctx, host, name)
-			if err != nil {
+			if err != nil && (len(sources) == 1 || ctx.Err() != nil) {
 				yield(Deleted{}, err)
+				return
+			}
+			if err != nil && !yield(Deleted{}, &UnreadError{s.String(), err}) {
 				return
 			}
 			for _, d := range slices.Backward(list) {
@@ -54,7 +57,7 @@ func (s Source) deleted(ctx context.Context, host, name string) (list []Deleted,
 	var states []State
 	for e, err := range s.Records(ctx, true) {
 		if err != nil {
-			return nil, fmt.Errorf("look for the image: %w", err)
+			return nil, err
 		}
 		switch {
 		case e.Begin != nil:

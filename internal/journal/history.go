@@ -18,6 +18,8 @@ type History struct {
 	// Place is where the journals are.
 	Place string       `json:"place"`
 	Runs  []RunHistory `json:"runs"`
+	// Unread says of journals that were passed over why, and what to do.
+	Unread []string `json:"unread,omitempty"`
 }
 
 // RunHistory is what one run did.
@@ -76,19 +78,31 @@ type Filter struct {
 	Interrupted bool
 }
 
-// History reads the journals of a place, oldest first.
+// History reads the journals of a place, oldest first. One that cannot be read is
+// passed over; the error is that of the first where none can.
 func (p *Place) History(ctx context.Context, f Filter) (*History, error) {
 	h := &History{Schema: HistorySchema, Place: p.path, Runs: []RunHistory{}}
 	sources, err := p.Sources(ctx)
 	if err != nil {
 		return nil, err
 	}
+	var first error
 	for _, s := range sources {
 		runs, err := s.history(ctx, f)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
-			return nil, err
+			if first == nil {
+				first = err
+			}
+			h.Unread = append(h.Unread, (&UnreadError{s.String(), err}).Error())
+			continue
 		}
 		h.Runs = append(h.Runs, runs...)
+	}
+	if len(sources) > 0 && len(h.Unread) == len(sources) {
+		return nil, first
 	}
 	return h, nil
 }

@@ -56,6 +56,25 @@ func (e *DamageError) Error() string {
 // Unwrap returns the cause.
 func (e *DamageError) Unwrap() error { return e.Err }
 
+// UnreadError says that one journal of several was passed over, since it cannot
+// be read.
+type UnreadError struct {
+	// Source is the file, or the folder in Amazon S3.
+	Source string
+	Err    error
+}
+
+func (e *UnreadError) Error() string {
+	text := e.Err.Error()
+	if _, ok := errors.AsType[*DamageError](e.Err); !ok {
+		text = e.Source + ": " + text
+	}
+	return text + "; it was passed over: move it away, or name a single journal with --journal"
+}
+
+// Unwrap returns the cause.
+func (e *UnreadError) Unwrap() error { return e.Err }
+
 // Sources returns the journals of a place, oldest first. A place that does not
 // exist has none, and neither has the standard output.
 func (p *Place) Sources(ctx context.Context) ([]Source, error) {
