@@ -289,6 +289,11 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	if errors.As(err, &gap) {
 		r.Gap, r.Held, err = gap.Error(), true, nil
 	}
+	if host := reader.Identity().Host; len(a.unfinished.Of(host, repo.Name)) > 0 {
+		for _, i := range s.deleted {
+			a.unfinished.Gone(host, repo.Name, judged.Graph.Images[i].Digest)
+		}
+	}
 	if len(s.deleted) > 0 {
 		document, storeErr := a.Store.PutList(s.list)
 		if storeErr != nil {

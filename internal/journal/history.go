@@ -36,7 +36,8 @@ type RunHistory struct {
 	// Torn says that the last record is not whole.
 	Torn bool `json:"torn,omitempty"`
 	// Unfinished is how many members of families may be there although their
-	// roots are gone.
+	// roots are gone, as far as neither this run nor a later one deleted them or
+	// found that they are not there.
 	Unfinished int `json:"unfinished,omitempty"`
 	// Error is what ended the run early.
 	Error string `json:"error,omitempty"`
@@ -87,6 +88,7 @@ func (p *Place) History(ctx context.Context, f Filter) (*History, error) {
 		return nil, err
 	}
 	var first error
+	var told []*telling
 	for _, s := range sources {
 		runs, err := s.history(ctx, f)
 		if ctx.Err() != nil {
@@ -99,7 +101,13 @@ func (p *Place) History(ctx context.Context, f Filter) (*History, error) {
 			h.Unread = append(h.Unread, (&UnreadError{s.String(), err}).Error())
 			continue
 		}
-		h.Runs = append(h.Runs, runs...)
+		told = append(told, runs...)
+	}
+	settle(told)
+	for _, r := range told {
+		if !r.Began.Before(f.Since) && (len(r.Events) > 0 || f.Interrupted && (r.Interrupted || r.Error != "")) {
+			h.Runs = append(h.Runs, r.RunHistory)
+		}
 	}
 	if len(sources) > 0 && len(h.Unread) == len(sources) {
 		return nil, first
@@ -117,6 +125,10 @@ type telling struct {
 	follow  *interrupted
 	// settled says that a later run found nothing left of it.
 	settled bool
+	// gone is what it deleted, and left what of its families may be there after
+	// all runs. nothingOf are earlier runs of which it found nothing.
+	gone, left map[lost]bool
+	nothingOf  []string
 }
 
 // told are the events of a batch: where the first is, and which images of the
@@ -124,9 +136,12 @@ type telling struct {
 type told struct {
 	at     int
 	wanted []bool
+	// action is what is done, and repository where, by host.
+	action     Action
+	repository repository
 }
 
-func (s Source) history(ctx context.Context, f Filter) ([]RunHistory, error) {
+func (s Source) history(ctx context.Context, f Filter) ([]*telling, error) {
 	runs := map[string]*telling{}
 	var order []string
 	var last *telling
@@ -149,19 +164,9 @@ func (s Source) history(ctx context.Context, f Filter) ([]RunHistory, error) {
 			r.add(&e, f)
 		}
 	}
-	var list []RunHistory
-	for _, name := range order {
-		r := runs[name]
-		if r.Began.Before(f.Since) || len(r.Events) == 0 && !(f.Interrupted && (r.Interrupted || r.Error != "")) {
-			continue
-		}
-		for _, repository := range r.follow.order {
-			if r.settled {
-				break
-			}
-			r.Unfinished += len(r.follow.families[repository].unfinished())
-		}
-		list = append(list, r.RunHistory)
+	list := make([]*telling, len(order))
+	for i, name := range order {
+		list[i] = runs[name]
 	}
 	return list, nil
 }
@@ -172,7 +177,7 @@ func begun(e *Entry, source string) *telling {
 			Run: e.Run, Plan: e.Begin.Plan, PlannedAt: e.Begin.PlannedAt, Tool: e.Begin.Tool, Began: e.Time,
 			Interrupted: true, Source: source, Events: []Event{},
 		},
-		hosts: map[string]string{}, batches: map[int]told{}, follow: follow(e.Begin),
+		hosts: map[string]string{}, batches: map[int]told{}, follow: follow(e.Begin), gone: map[lost]bool{},
 	}
 	for _, reg := range e.Begin.Registries {
 		r.hosts[reg.Name] = reg.Host
@@ -181,10 +186,16 @@ func begun(e *Entry, source string) *telling {
 }
 
 func (r *telling) add(e *Entry, f Filter) {
+	if e.Settled == nil {
+		r.follow.last = e.Time
+	}
 	switch {
 	case e.Before != nil:
 		r.follow.before(e.Before)
-		t := told{at: len(r.Events), wanted: make([]bool, len(e.Before.Images))}
+		t := told{
+			at: len(r.Events), wanted: make([]bool, len(e.Before.Images)),
+			action: e.Before.Action, repository: repository{r.hosts[e.Before.Registry], e.Before.Repository},
+		}
 		for i := range e.Before.Images {
 			event := r.event(e, &e.Before.Images[i])
 			if t.wanted[i] = f.Event(&event); t.wanted[i] {
@@ -196,6 +207,7 @@ func (r *telling) add(e *Entry, f Filter) {
 		r.follow.after(e.After)
 		t := r.batches[e.After.Batch]
 		delete(r.batches, e.After.Batch)
+		r.deletes(t, e.After.Images)
 		at := t.at
 		for i, wanted := range t.wanted {
 			if !wanted {
@@ -211,6 +223,7 @@ func (r *telling) add(e *Entry, f Filter) {
 		r.settled = true
 	case e.End != nil:
 		r.Interrupted, r.Ended, r.Error = false, e.Time, e.End.Error
+		r.nothingOf = e.End.NothingOf
 	}
 }
 

@@ -143,6 +143,9 @@ type End struct {
 	Failed   int  `json:"failed"`
 	// Error is what ended the run early.
 	Error string `json:"error,omitempty"`
+	// NothingOf are interrupted runs of which nothing is left after this one, as
+	// far as their journals went when it began.
+	NothingOf []string `json:"nothingOf,omitempty"`
 }
 
 // Settled says that another run found nothing left of this one, which was

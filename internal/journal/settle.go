@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/image"
@@ -30,6 +31,30 @@ func (u *Unfinished) Look(host, name string, there func(image.Digest) bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.seen[key] = found
+}
+
+// Gone notes that an image of a repository that was looked at was deleted since.
+func (u *Unfinished) Gone(host, name string, d image.Digest) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.seen[repository{host, name}], d)
+}
+
+// NothingOf returns the names of the runs that may have left something, and of
+// which nothing is there any more, oldest first.
+func (u *Unfinished) NothingOf() (runs []string) {
+	if u == nil {
+		return nil
+	}
+	for _, r := range slices.Backward(u.runs) {
+		if len(r.left) > 0 && u.nothingOf(r) {
+			runs = append(runs, r.run)
+		}
+	}
+	return runs
 }
 
 // Settle writes into the journals of the runs of which nothing is left, as Look

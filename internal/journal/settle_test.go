@@ -64,3 +64,75 @@ func TestSettle(t *testing.T) {
 		}
 	}
 }
+
+// TestHistorySettlesWhatLaterRunsDid: what a later run deleted, or did not find,
+// is no longer shown as left by an earlier one.
+func TestHistorySettlesWhatLaterRunsDid(t *testing.T) {
+	look := func(there ...string) func(t *testing.T, p *journal.Place, r *journal.Run) {
+		return func(t *testing.T, p *journal.Place, r *journal.Run) {
+			u, errs := p.Unfinished(t.Context())
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			found := map[image.Digest]bool{}
+			for _, name := range there {
+				found[d(name)] = true
+			}
+			u.Look(host, "apps/web", func(digest image.Digest) bool { return found[digest] })
+			u.Gone(host, "apps/web", d("amd"))
+			if err := r.End(t.Context(), journal.End{NothingOf: u.NothingOf()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, tt := range map[string]struct {
+		later func(t *testing.T, p *journal.Place, r *journal.Run)
+		want  int
+	}{
+		"nothing later": {func(*testing.T, *journal.Place, *journal.Run) {}, 2},
+		"one is deleted": {func(t *testing.T, _ *journal.Place, r *journal.Run) {
+			after(t, r, before(t, r, root("amd")), journal.Done, "amd")
+		}, 1},
+		"one could not be deleted": {func(t *testing.T, _ *journal.Place, r *journal.Run) {
+			after(t, r, before(t, r, root("amd")), journal.Failed, "amd")
+		}, 2},
+		"all are deleted": {func(t *testing.T, _ *journal.Place, r *journal.Run) {
+			after(t, r, before(t, r, root("amd"), root("arm")), journal.Done, "amd", "arm")
+		}, 0},
+		"of another repository": {func(t *testing.T, _ *journal.Place, r *journal.Run) {
+			n, err := r.Before(t.Context(), journal.Batch{Action: journal.Delete, Registry: "prod", Repository: "other", Images: []journal.Image{root("amd")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			after(t, r, n, journal.Done, "amd")
+		}, 2},
+		"archived": {func(t *testing.T, _ *journal.Place, r *journal.Run) {
+			n, err := r.Before(t.Context(), journal.Batch{Action: journal.Archive, Registry: "prod", Repository: "apps/web", Images: []journal.Image{root("amd")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			after(t, r, n, journal.Done, "amd")
+		}, 2},
+		"one is there and goes": {look("amd"), 0},
+		"one is there":          {look("arm"), 2},
+	} {
+		for place, p := range places(t) {
+			t.Run(name+"/"+place, func(t *testing.T) {
+				now := clock()
+				r := begin(t, p, "sha256:abc", now)
+				after(t, r, before(t, r, root("index", "amd", "arm")), journal.Done, "index")
+				after(t, r, before(t, r, root("amd"), root("arm")), journal.Unknown, "amd", "arm")
+				tt.later(t, p, begin(t, p, "sha256:def", now))
+				h, err := p.History(t.Context(), everything)
+				if err != nil || h.Runs[0].Unfinished != tt.want {
+					t.Errorf("history: %+v, %v, want %d unfinished", h, err, tt.want)
+				}
+				for _, later := range h.Runs[1:] {
+					if later.Unfinished != 0 {
+						t.Errorf("the later run: %+v", later)
+					}
+				}
+			})
+		}
+	}
+}
