@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
@@ -93,6 +94,15 @@ func (s *sweep) list(yield func(any) bool) {
 	}
 }
 
+// notSent returns why a call was never sent, or nil. A run can come to its end
+// while a call waits for its turn.
+func notSent(err error) error {
+	if unsent, ok := errors.AsType[*awsapi.UnsentError](err); ok {
+		return unsent.Err
+	}
+	return nil
+}
+
 // next says whether the next call may be made. A call that was sent is always
 // waited for, so that the report says what it did; a run that is to end, or that
 // has failed elsewhere, ends before the next.
@@ -150,10 +160,16 @@ func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outc
 	if len(asked) == 0 {
 		return nil, nil
 	}
-	results, err := s.writer.Delete(context.WithoutCancel(ctx), g.Repository.Name, digests)
+	results, err := s.writer.Delete(awsapi.Unbroken(ctx, s.ledger.allowed), g.Repository.Name, digests)
+	if unsent := notSent(err); unsent != nil {
+		for _, n := range asked {
+			s.asked[batch[n]] = false
+		}
+		return nil, unsent
+	}
 	if err != nil {
 		for _, n := range asked {
-			outcomes[n].Outcome, outcomes[n].Detail = journal.Unknown, err.Error()
+			outcomes[n].Outcome, outcomes[n].Detail = outcomeOfAll(err), err.Error()
 		}
 		if fatal(ctx, err) {
 			return nil, fmt.Errorf("repository %s: %w", g.Repository.Name, err)
@@ -199,10 +215,13 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 			return err
 		}
 		s.asked[i] = true
-		err = s.writer.Archive(context.WithoutCancel(ctx), g.Repository.Name, g.Images[i].Digest)
+		err = s.writer.Archive(awsapi.Unbroken(ctx, s.ledger.allowed), g.Repository.Name, g.Images[i].Digest)
 		outcome, denied := outcomeOf(g.Images[i].Digest, err), denial(err)
 		var missing *registry.ImageGoneError
-		switch {
+		switch unsent := notSent(err); {
+		case unsent != nil:
+			s.asked[i] = false
+			outcome.Outcome, outcome.Detail, err = journal.Left, spared, unsent
 		case err == nil:
 			s.report.Archived++
 			s.progress.removed(1)

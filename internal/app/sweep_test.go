@@ -48,6 +48,13 @@ func (r *recorder) Archive(_ context.Context, _ string, d image.Digest) error {
 // sweepAll runs a sweep over a repository of which no rule keeps anything.
 func sweepAll(t *testing.T, repo *Repository, w registry.Writer, action policy.Action) (*plan.RepositoryReport, error) {
 	t.Helper()
+	s, report := sweepOf(t, repo, w, action)
+	return report, s.run(t.Context())
+}
+
+// sweepOf returns a sweep that has not begun, and its report.
+func sweepOf(t *testing.T, repo *Repository, w registry.Writer, action policy.Action) (*sweep, *plan.RepositoryReport) {
+	t.Helper()
 	p, problems := policy.Compile(policy.Spec{Rules: []policy.Rule{{Action: action}, {Orphans: true}}, Limits: policy.Limits{MaxShare: 1}})
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -59,8 +66,8 @@ func sweepAll(t *testing.T, repo *Repository, w registry.Writer, action policy.A
 	g := repo.Graph()
 	judged := plan.Judge(g, p.Evaluate(policy.Input{Graph: g, Now: Now, Uses: uses}), p.Limits())
 	report := &plan.RepositoryReport{}
-	s := sweep{writer: w, ledger: &ledger{}, judged: judged, report: report, gone: make([]bool, len(g.Images)), asked: make([]bool, len(g.Images)), recheck: func(context.Context) error { return nil }}
-	return report, s.run(t.Context())
+	s := &sweep{writer: w, ledger: &ledger{}, judged: judged, report: report, gone: make([]bool, len(g.Images)), asked: make([]bool, len(g.Images)), recheck: func(context.Context) error { return nil }}
+	return s, report
 }
 
 // waveOf returns in which call an image was asked to be deleted, from 1.
@@ -161,6 +168,29 @@ func TestSweepEndsWithTheCredentials(t *testing.T) {
 	var credentials *awsapi.CredentialsError
 	if !errors.As(err, &credentials) || len(w.calls) != 1 {
 		t.Errorf("error %v after %d calls, want the credentials' error after 1", err, len(w.calls))
+	}
+}
+
+// TestSweepOfCallsThatWereNeverSent: a run that ends while a call waits for its turn
+// says that the images were left, and not that what became of them is unknown.
+func TestSweepOfCallsThatWereNeverSent(t *testing.T) {
+	ended := errors.New("the Lease was lost")
+	unsent := &awsapi.UnsentError{Err: ended}
+	for _, tt := range []struct {
+		name   string
+		writer recorder
+		action policy.Action
+	}{
+		{"delete", recorder{batch: 1, whole: map[int]error{1: unsent}}, policy.Delete},
+		{"archive", recorder{batch: 1, images: map[image.Digest]error{D("a"): unsent, D("b"): unsent}}, policy.Archive},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, report := sweepOf(t, New("r").Add("a").Add("b"), &tt.writer, tt.action)
+			err := s.run(t.Context())
+			if !errors.Is(err, ended) || len(tt.writer.calls) != 1 || len(report.Failures) != 0 || s.left() != 2 {
+				t.Errorf("error %v after %d calls, failures %v, %d left; want the end after 1, and 2 left", err, len(tt.writer.calls), report.Failures, s.left())
+			}
+		})
 	}
 }
 

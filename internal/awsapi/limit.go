@@ -24,8 +24,16 @@ type limit struct {
 	account, region string
 }
 
-// attemptKey holds the number of a call's attempts so far.
+// attemptKey holds a call's *attempts so far.
 type attemptKey struct{}
+
+// attempts are those of one call.
+type attempts struct {
+	n int
+	// open says that one of them had no answer, or another one than a denial, so
+	// that it may have been carried out.
+	open bool
+}
 
 // ID names the middleware.
 func (*limit) ID() string { return "RegsweepLimit" }
@@ -35,16 +43,17 @@ func (m *limit) HandleFinalize(ctx context.Context, in middleware.FinalizeInput,
 	out middleware.FinalizeOutput, metadata middleware.Metadata, err error,
 ) {
 	retry := false
-	if attempts, ok := middleware.GetStackValue(ctx, attemptKey{}).(*int); ok {
-		retry = *attempts > 0
-		*attempts++
+	made, ok := middleware.GetStackValue(ctx, attemptKey{}).(*attempts)
+	if ok {
+		retry = made.n > 0
+		made.n++
 	}
 	region := awsmiddleware.GetRegion(ctx)
 	if region == "" {
 		region = m.region
 	}
 	limiter := m.limiters.of(operation{m.account, region, awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)})
-	permit, err := limiter.acquire(ctx, retry)
+	permit, err := limiter.await(ctx, retry)
 	if err != nil {
 		return out, metadata, &aws.RequestCanceledError{Err: err}
 	}
@@ -55,6 +64,9 @@ func (m *limit) HandleFinalize(ctx context.Context, in middleware.FinalizeInput,
 	if errors.As(err, &unsent) {
 		result = outcome{unsent: true}
 		return out, metadata, err
+	}
+	if ok && !isDenial(err) {
+		made.open = true
 	}
 	result = outcome{
 		succeeded:  err == nil || answered(err),
