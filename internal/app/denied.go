@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/regsweep/regsweep/internal/awsapi"
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
 )
@@ -17,6 +19,16 @@ func denial(err error) error {
 		return denied
 	}
 	return nil
+}
+
+// outcomeOfAll is what became of the images of a call that failed as a whole: it
+// did nothing where each attempt at it was denied, and else may have been carried
+// out.
+func outcomeOfAll(err error) journal.State {
+	if denial(err) != nil && outcomeOf(image.Digest{}, err).Outcome == journal.Failed {
+		return journal.Failed
+	}
+	return journal.Unknown
 }
 
 // denied counts images whose marks could not be changed for want of a right, of

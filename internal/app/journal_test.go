@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/regsweep/regsweep/internal/awsapi"
 	. "github.com/regsweep/regsweep/internal/graph/graphtest"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/journal"
@@ -263,12 +264,14 @@ func TestOutcomes(t *testing.T) {
 		want   journal.State
 		left   bool // something of the family is half done
 	}{
-		"gone":                  {recorder{}, journal.Done, false},
-		"refused":               {recorder{images: map[image.Digest]error{D("index"): errors.New("KmsError")}}, journal.Failed, false},
-		"listed by a new index": {recorder{images: map[image.Digest]error{D("index"): &registry.ReferencedError{Digest: D("index")}}}, journal.Left, false},
-		"not told":              {recorder{images: map[image.Digest]error{D("index"): unsure{}}}, journal.Unknown, true},
-		"the call fails":        {recorder{whole: map[int]error{1: errors.New("connection reset")}}, journal.Unknown, true},
-		"a member fails":        {recorder{images: map[image.Digest]error{D("amd"): errors.New("KmsError")}}, journal.Done, true},
+		"gone":                            {recorder{}, journal.Done, false},
+		"refused":                         {recorder{images: map[image.Digest]error{D("index"): errors.New("KmsError")}}, journal.Failed, false},
+		"listed by a new index":           {recorder{images: map[image.Digest]error{D("index"): &registry.ReferencedError{Digest: D("index")}}}, journal.Left, false},
+		"not told":                        {recorder{images: map[image.Digest]error{D("index"): unsure{}}}, journal.Unknown, true},
+		"the call fails":                  {recorder{whole: map[int]error{1: errors.New("connection reset")}}, journal.Unknown, true},
+		"denied":                          {recorder{whole: map[int]error{1: forbidden("ecr:BatchDeleteImage")}}, journal.Failed, false},
+		"denied after an answer was lost": {recorder{whole: map[int]error{1: &awsapi.LateDenialError{Err: forbidden("ecr:BatchDeleteImage")}}}, journal.Unknown, true},
+		"a member fails":                  {recorder{images: map[image.Digest]error{D("amd"): errors.New("KmsError")}}, journal.Done, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, lines, err := applied(t, family(), &library{recorder: tt.writer}, 0)

@@ -42,6 +42,23 @@ func (e *DeniedError) Error() string {
 // Unwrap returns the SDK's error.
 func (e *DeniedError) Unwrap() error { return e.Err }
 
+// LateDenialError is a call that was denied after an earlier attempt at it that was
+// not: the answer to that was lost, or was another error, so that it may have been
+// carried out.
+type LateDenialError struct {
+	// Err has a *DeniedError.
+	Err error
+}
+
+// Error returns the words of the denial.
+func (e *LateDenialError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the denial.
+func (e *LateDenialError) Unwrap() error { return e.Err }
+
+// OutcomeUnknown reports that the call may have been carried out.
+func (e *LateDenialError) OutcomeUnknown() bool { return true }
+
 // CredentialsError is a call that could not be made for want of credentials
 // that AWS accepts. It concerns every call to the same target.
 type CredentialsError struct {

@@ -24,9 +24,15 @@ func (explain) ID() string { return "RegsweepExplain" }
 func (m explain) HandleInitialize(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 	out middleware.InitializeOutput, metadata middleware.Metadata, err error,
 ) {
-	ctx = middleware.WithStackValue(ctx, attemptKey{}, new(int))
+	made := &attempts{}
+	ctx = middleware.WithStackValue(ctx, attemptKey{}, made)
 	out, metadata, err = next.HandleInitialize(ctx, in)
-	return out, metadata, m.typed(err, actionOf(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)))
+	err = m.typed(err, actionOf(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)))
+	var d *DeniedError
+	if made.open && errors.As(err, &d) {
+		err = &LateDenialError{err}
+	}
+	return out, metadata, err
 }
 
 // actionOf returns the IAM action of an operation. All that regsweep calls are
@@ -53,9 +59,10 @@ func (m explain) typed(err error, action string) error {
 		}
 		return err
 	}
-	switch api.ErrorCode() {
-	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized":
+	if isDenial(err) {
 		return denied(err, api.ErrorMessage(), action)
+	}
+	switch api.ErrorCode() {
 	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
 		return &CredentialsError{Expired: true, Err: err}
 	case "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "IncompleteSignatureException",
@@ -67,6 +74,20 @@ func (m explain) typed(err error, action string) error {
 		return &ThrottledError{Action: action, Err: err}
 	}
 	return err
+}
+
+// isDenial reports whether an error is AWS's answer that the caller may not make
+// the call.
+func isDenial(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized":
+		return true
+	}
+	return false
 }
 
 // isTyped reports whether an error already has one of the types: that of a call

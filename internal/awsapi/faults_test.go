@@ -16,6 +16,7 @@ import (
 	static "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
+	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -321,5 +322,44 @@ func TestUserAgent(t *testing.T) {
 	}
 	if got := agent.Load().(string); !bytes.Contains([]byte(got), []byte("regsweep/1.2.3")) {
 		t.Errorf("User-Agent %q does not name regsweep/1.2.3", got)
+	}
+}
+
+// TestDenials tells a call that was denied whenever it was sent from one that may
+// have been carried out before it was denied.
+func TestDenials(t *testing.T) {
+	t.Parallel()
+	denial := func(w http.ResponseWriter) { reply(w, 400, jsonType, `{"__type": "AccessDeniedException"}`) }
+	tests := []struct {
+		name    string
+		answers []func(w http.ResponseWriter)
+		late    bool
+	}{
+		{"denied", []func(w http.ResponseWriter){denial}, false},
+		{"denied after a lost answer", []func(w http.ResponseWriter){func(w http.ResponseWriter) { drop(w, "") }, denial}, true},
+		{"denied after an internal error", []func(w http.ResponseWriter){func(w http.ResponseWriter) {
+			reply(w, 500, jsonType, `{"__type": "ServerException"}`)
+		}, denial}, true},
+		{"denied after an answer that was cut", []func(w http.ResponseWriter){func(w http.ResponseWriter) {
+			drop(w, "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n"+onePage[:20])
+		}, denial}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(w http.ResponseWriter, n int) { tt.answers[min(n, len(tt.answers))-1](w) })
+			cfg, _ := s.config(t)
+			_, err := ecr.NewFromConfig(cfg).BatchDeleteImage(t.Context(), &ecr.BatchDeleteImageInput{
+				RepositoryName: aws.String("apps/web"), ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("v1")}},
+			})
+			denied, ok := errors.AsType[*DeniedError](err)
+			late, isLate := errors.AsType[*LateDenialError](err)
+			if !ok || isLate != tt.late || int(s.calls.Load()) != len(tt.answers) {
+				t.Fatalf("got %v after %d calls, late %t", err, s.calls.Load(), isLate)
+			}
+			if isLate && (!late.OutcomeUnknown() || late.Error() == "" || denied.Action != "ecr:BatchDeleteImage") {
+				t.Errorf("got %v of %s", late, denied.Action)
+			}
+		})
 	}
 }
