@@ -20,20 +20,38 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/regsweep/regsweep/internal/cli"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/objects"
 )
 
-// asCommand is set in the environment of processes that are the command itself.
-const asCommand = "REGSWEEP_CRASH_COMMAND"
+// command builds the command, once for all tests: hundreds of processes run it,
+// and this program with its race detector takes four times as long to start.
+var command = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binaries, "regsweep")
+	out, err := exec.Command("go", "build", "-o", path, "github.com/regsweep/regsweep/cmd/regsweep").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the command: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// binaries is the folder of the command.
+var binaries string
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asCommand) != "" {
-		os.Exit(cli.Main(cli.OS()))
+	var err error
+	if binaries, err = os.MkdirTemp("", "regsweep-crash-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if err := os.RemoveAll(binaries); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		os.Exit(code)
+	}))
 }
 
 // wire lies between processes and the account, and kills one at a call.
@@ -75,6 +93,20 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
+// killAt says at which call the next process is to be killed; 0 is none.
+func (w *wire) killAt(at int, acted bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.at, w.acted, w.killed = at, acted, false
+}
+
+// seen returns the calls until now, and whether the process was killed.
+func (w *wire) seen() (calls []string, killed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.calls), w.killed
+}
+
 // name names a call.
 func name(r *http.Request) string {
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
@@ -113,17 +145,17 @@ func newRig(t *testing.T) *rig {
 // one that was killed, and what it printed.
 func (r *rig) run(t *testing.T, args ...string) (exit int, output string) {
 	t.Helper()
-	self, err := os.Executable()
+	path, err := command()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = r.dir, &out, &out
 	cmd.Env = []string{
-		asCommand + "=1", "HOME=" + r.dir, "AWS_ENDPOINT_URL=" + r.url, "AWS_REGION=eu-west-1",
+		"HOME=" + r.dir, "AWS_ENDPOINT_URL=" + r.url, "AWS_REGION=eu-west-1",
 		"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "GOCOVERDIR=" + r.dir,
+		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
 	}
 	r.wire.mu.Lock() // no call is answered before it is known who makes it
 	err = cmd.Start()
@@ -145,6 +177,8 @@ func (r *rig) plan(t *testing.T) {
 	if exit, output := r.run(t, "plan", "--out", "plan.json"); exit != 0 {
 		t.Fatalf("plan: exit code %d\n%s", exit, output)
 	}
+	r.wire.mu.Lock()
+	defer r.wire.mu.Unlock()
 	r.wire.calls = nil
 }
 
@@ -178,7 +212,8 @@ func TestKilledAtEveryCall(t *testing.T) {
 			if exit, output := reference.run(t, m.apply("plan.json")...); exit != 0 {
 				t.Fatalf("exit code %d\n%s", exit, output)
 			}
-			want, calls := reference.state(), slices.Clone(reference.wire.calls)
+			calls, _ := reference.wire.seen()
+			want := reference.state()
 			check(t, before, want)
 			kills, unfinished := 0, 0
 			for at := 1; at <= len(calls); at++ {
@@ -230,10 +265,11 @@ func kill(t *testing.T, m mode, at int, acted bool, want map[string]string) (kil
 	t.Helper()
 	r := newRig(t)
 	r.plan(t)
-	r.wire.at, r.wire.acted = at, acted
+	r.wire.killAt(at, acted)
 	exit, output := r.run(t, m.apply("plan.json")...)
-	where := fmt.Sprintf("killed at call %d (%s), acted: %t", at, r.wire.calls[min(at, len(r.wire.calls))-1], acted)
-	if !r.wire.killed {
+	calls, dead := r.wire.seen()
+	where := fmt.Sprintf("killed at call %d (%s), acted: %t", at, calls[min(at, len(calls))-1], acted)
+	if !dead {
 		if exit != 0 {
 			t.Errorf("%s: not killed, and the exit code is %d\n%s", where, exit, output)
 		}
@@ -248,9 +284,7 @@ func kill(t *testing.T, m mode, at int, acted bool, want map[string]string) (kil
 			unfinished = 1
 		}
 	}
-	r.wire.mu.Lock()
-	r.wire.at, r.wire.killed = 0, false
-	r.wire.mu.Unlock()
+	r.wire.killAt(0, false)
 	exit, output = r.run(t, m.apply(m.again...)...)
 	if exit != 0 || strings.Contains(output, "failed") {
 		t.Errorf("%s: the next run ends with exit code %d\n%s", where, exit, output)
