@@ -3,6 +3,7 @@ package strict
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -30,8 +31,13 @@ type Text struct {
 	tag    string
 }
 
+// address is a URL, of which only scheme and host may be shown: the rest of that of
+// a webhook is a secret, and so are a user and a password.
+var address = regexp.MustCompile(`(?i)(https?://)(?:[^/?#]*@)?([^/?#@]*)[/?#].+`)
+
 // Show returns the text for a message: in quotes unless it is a number,
-// shortened, and as it is written where the environment has a part in it.
+// shortened, of a URL no more than the host, and as it is written where the
+// environment has a part in it.
 func (t Text) Show() string {
 	const most = 60
 	s := t.Value
@@ -41,6 +47,7 @@ func (t Text) Show() string {
 	if t.FromEnv {
 		s = t.raw
 	}
+	s = address.ReplaceAllString(s, "$1$2/…")
 	if utf8.RuneCountInString(s) > most {
 		s = string([]rune(s)[:most]) + "…"
 	}
