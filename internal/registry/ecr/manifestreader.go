@@ -2,6 +2,7 @@ package ecr
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -33,9 +34,13 @@ type manifestCall func(ctx context.Context, in *ecr.BatchGetImageInput, take man
 func newManifestCall(call func(context.Context, *ecr.BatchGetImageInput, ...func(*ecr.Options)) (*ecr.BatchGetImageOutput, error)) manifestCall {
 	readers := &sync.Pool{} // of the *manifestReader that no call uses
 	return func(ctx context.Context, in *ecr.BatchGetImageInput, take manifestTaker) error {
+		var taken bool
 		_, err := call(ctx, in, func(o *ecr.Options) {
-			o.Protocol = &manifestProtocol{ClientProtocol: o.Protocol, readers: readers, take: take}
+			o.Protocol = &manifestProtocol{ClientProtocol: o.Protocol, readers: readers, take: take, taken: &taken}
 		})
+		if err == nil && !taken {
+			err = errors.New("the answer is not what an answer of BatchGetImage is: its status is not 200")
+		}
 		return err
 	}
 }
@@ -46,6 +51,8 @@ type manifestProtocol struct {
 	smithyhttp.ClientProtocol
 	readers *sync.Pool
 	take    manifestTaker
+	// taken is set when an answer was taken to its end.
+	taken *bool
 }
 
 // DeserializeResponse reads an answer. An error is a broken answer, after which
@@ -64,6 +71,7 @@ func (p *manifestProtocol) DeserializeResponse(
 	if err := reader.read(response.Body, p.take); err != nil {
 		return &smithy.DeserializationError{Err: err}
 	}
+	*p.taken = true
 	return nil
 }
 

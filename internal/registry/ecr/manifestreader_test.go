@@ -268,6 +268,27 @@ func TestBrokenAnswerOfManifests(t *testing.T) {
 	}
 }
 
+// TestOtherSuccessOfManifests has answers of another status than 200, which say
+// nothing of any manifest.
+func TestOtherSuccessOfManifests(t *testing.T) {
+	for _, status := range []int{201, 204, 206} {
+		w := newWorld(t)
+		_, indexes := pushIndexes(w, "apps/web", 1)
+		w.answer("BatchGetImage", status, `{"images":[]}`)
+		if got, err := w.reader(t, Config{}, "").Read(t.Context(), image.Repository{Name: "apps/web"}, false); got != nil || err == nil {
+			t.Errorf("status %d: got %v, %v; want an error", status, got, err)
+		}
+		writer, err := Config{}.OpenWriter(t.Context(), "prod", w.env(t, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := []image.Image{{Digest: digestOf(t, indexes[0])}}
+		if got, err := writer.Manifests(t.Context(), "apps/web", asked); got != nil || err == nil {
+			t.Errorf("status %d: got %v, %v; want an error", status, got, err)
+		}
+	}
+}
+
 // BenchmarkDecodeManifests reads an answer with the manifests of a hundred
 // indexes from memory, as the SDK does and as we do.
 func BenchmarkDecodeManifests(b *testing.B) {
