@@ -28,6 +28,8 @@ type Restored struct {
 	Registry   string       `json:"registry"`
 	Repository string       `json:"repository"`
 	Digest     image.Digest `json:"digest"`
+	// Result says what was done.
+	Result RestoreResult `json:"result,omitempty"`
 	// Activated are images that came back from the archive: the image and its
 	// family.
 	Activated []image.Digest `json:"activated,omitempty"`
@@ -41,6 +43,17 @@ type Restored struct {
 	By  string `json:"by,omitempty"`
 	Run string `json:"run,omitempty"`
 }
+
+// RestoreResult is what was done to bring an image back.
+type RestoreResult string
+
+// The results. Unarchived came from the archive, PutAgain from the journal, and
+// AlreadyThere means that nothing was done. A restore that failed has none.
+const (
+	Unarchived   RestoreResult = "restored from the archive"
+	PutAgain     RestoreResult = "restored from the journal"
+	AlreadyThere RestoreResult = "already there"
+)
 
 // PutBack is an image that was put back.
 type PutBack struct {
@@ -123,6 +136,7 @@ func (r *restore) run(ctx context.Context, repo image.Repository) error {
 			}
 		})
 		if len(archived) == 0 {
+			r.out.Result = AlreadyThere
 			return nil
 		}
 	}
@@ -130,9 +144,14 @@ func (r *restore) run(ctx context.Context, repo image.Repository) error {
 		return fmt.Errorf("registry %s: %w", r.out.Registry, err)
 	}
 	if there {
-		return r.activate(ctx, archived)
+		r.out.Result, err = Unarchived, r.activate(ctx, archived)
+	} else {
+		r.out.Result, err = PutAgain, r.putBack(ctx)
 	}
-	return r.putBack(ctx)
+	if err != nil {
+		r.out.Result = ""
+	}
+	return err
 }
 
 // The waits between two looks at an image that is on its way back, which takes

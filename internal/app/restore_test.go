@@ -124,6 +124,15 @@ func TestRestoreFromTheArchive(t *testing.T) {
 			back := 0
 			if out != nil {
 				back = len(out.Activated)
+				want := RestoreResult("")
+				if err == nil && tt.asked > 0 {
+					want = Unarchived
+				} else if err == nil {
+					want = AlreadyThere
+				}
+				if out.Result != want {
+					t.Errorf("result %q, want %q", out.Result, want)
+				}
 			}
 			if waited := v.now.Sub(Now.Time()); len(v.asked) != tt.asked || back != tt.back || waited != tt.waited {
 				t.Errorf("asked for %d, %d came back, waited %v", len(v.asked), back, waited)
@@ -217,7 +226,7 @@ func TestPutBack(t *testing.T) {
 	if diff := cmp.Diff(want, out.Put); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{lost.String() + " is not in the journal"}, out.Missing); diff != "" || out.By != "sha256:abc" {
+	if diff := cmp.Diff([]string{lost.String() + " is not in the journal"}, out.Missing); diff != "" || out.By != "sha256:abc" || out.Result != PutAgain {
 		t.Errorf("missing, of plan %s (-want +got):\n%s", out.By, diff)
 	}
 }

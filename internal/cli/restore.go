@@ -29,8 +29,10 @@ Of an image that was deleted the journal has the manifest and the tags. They are
 put back as long as the registry has its layers. ECR collects layers that no image
 of the repository uses any more, at a time that it does not tell: so this works for
 images whose layers others share, or that went a short while ago. A tag that names
-another image by now is left to that. What is put back is judged by the rules as
-any image: protect it, or the next apply may delete it again.`,
+another image by now is left to that.
+
+What is back is judged by the rules as any image: protect it, or the next apply may
+delete or archive it again. -o json says in "result" what was done.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().Var(&timeout, "timeout", "how long to wait for an image from the archive")
@@ -79,6 +81,9 @@ func (r *run) restored(out *app.Restored, all bool) error {
 		fmt.Fprintf(w.Stderr, "regsweep: %s\n", text)
 	}
 	if r.flags.output == "json" {
+		if !all { // what stdout has is a whole result
+			return nil
+		}
 		return render.JSON(w.Stdout, out)
 	}
 	name := out.Registry + "/" + out.Repository
@@ -100,9 +105,11 @@ func (r *run) restored(out *app.Restored, all bool) error {
 	}
 	switch {
 	case !all:
-	case len(out.Put) > 0:
+	case out.Result == app.Unarchived:
+		fmt.Fprintln(w.Stdout, "The rules judge it as any image: protect it, or the next apply may archive it again.")
+	case out.Result == app.PutAgain:
 		fmt.Fprintln(w.Stdout, "The rules judge it as any image: protect it, or the next apply may delete it again.")
-	case len(out.Activated) == 0:
+	default:
 		fmt.Fprintf(w.Stdout, "%s: %s is there and can be pulled; nothing was done.\n", name, out.Digest)
 	}
 	return nil
