@@ -39,6 +39,19 @@ const (
 	Activating
 )
 
+// String returns the word for people, such as "archived".
+func (s Status) String() string {
+	switch s {
+	case Active:
+		return "active"
+	case Archived:
+		return "archived"
+	case Activating:
+		return "activating"
+	}
+	return "unknown"
+}
+
 // Media types of the manifests that list other manifests.
 const (
 	MediaTypeOCIIndex           = "application/vnd.oci.image.index.v1+json"

@@ -13,6 +13,9 @@ type Explanation struct {
 	Host       string `json:"host"`
 	Repository string `json:"repository"`
 	Image      Image  `json:"image"`
+	// Status is "active", "archived" or "activating", which is on its way back from
+	// the archive.
+	Status string `json:"status"`
 	// Family is the root's family, root first.
 	Family []Member `json:"family"`
 	// Keeps tells how each keep of the governing rule judged the root.
@@ -30,7 +33,7 @@ type Member struct {
 
 // Explain tells everything of image i; registry and host are where it is.
 func (j *Judged) Explain(registry, host string, i int32) Explanation {
-	x := Explanation{Registry: registry, Host: host, Repository: j.Graph.Repository.Name, Image: j.image(i)}
+	x := Explanation{Registry: registry, Host: host, Repository: j.Graph.Repository.Name, Image: j.image(i), Status: j.Graph.Images[i].Status.String()}
 	root, ok := j.Graph.Find(x.Image.Root)
 	if !ok {
 		root = i

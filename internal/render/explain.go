@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
 )
@@ -42,6 +43,7 @@ func (p *page) explanation(x *plan.Explanation) {
 	p.line("  pushed   %s", policy.FormatDate(img.PushedAt))
 	p.line("  pulled   %s", policy.FormatDate(img.PulledAt))
 	p.line("  size     %s", Bytes(img.Size))
+	p.line("  storage  %s", storage(x.Status))
 	if img.CondemnedAt.Known() {
 		p.line("  marked   %s%s", policy.FormatDate(img.CondemnedAt), markText(img))
 	}
@@ -59,6 +61,17 @@ func (p *page) explanation(x *plan.Explanation) {
 		p.line("  gap      %s", p.style(clean(g), amber))
 	}
 	p.family(x)
+}
+
+// storage names the storage class of an image by its state.
+func storage(status string) string {
+	switch status {
+	case image.Active.String():
+		return "standard"
+	case image.Archived.String():
+		return "archive (regsweep restore brings it back)"
+	}
+	return "archive, and on its way back"
 }
 
 // family shows the root with what it lists and what is attached to it, and who
