@@ -99,7 +99,7 @@ func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error
 		if err != nil {
 			return nil, err
 		}
-		causes := t.causes(outcomes[i].err, entry.AtLeast, last[name])
+		causes := t.causes(name, outcomes[i].err, entry.AtLeast, last[name])
 		ignored := slices.Contains(opts.IgnoreGaps, name)
 		status := t.status(name, causes, ignored, outcomes[i].findings.Notes)
 		if opts.Read != nil {
@@ -236,7 +236,7 @@ func tallyUp(source string, f Findings) (tally, error) {
 
 // causes says why the source is a gap, and is empty where it is none. last is
 // how many uses it had in the last run.
-func (t tally) causes(err error, atLeast, last int) []string {
+func (t tally) causes(name string, err error, atLeast, last int) []string {
 	var causes []string
 	switch n := len(t.uses); {
 	case err != nil:
@@ -244,7 +244,7 @@ func (t tally) causes(err error, atLeast, last int) []string {
 	case n < atLeast:
 		causes = append(causes, fmt.Sprintf("it found %s, and atLeast expects %d", count(n, "use"), atLeast))
 	case n == 0 && last > 0:
-		causes = append(causes, fmt.Sprintf("it found nothing, and the last run found %s", count(last, "use")))
+		causes = append(causes, fmt.Sprintf("it found nothing, and the last run found %s (if nothing is right, go on once with --ignore-gap %s; atLeast says what it must find)", count(last, "use"), name))
 	}
 	if n := len(t.unplaced); n > 0 {
 		causes = append(causes, fmt.Sprintf("%s without a repository can be any image: %s", count(n, "image id"), examples(t.unplaced)))
