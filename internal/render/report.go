@@ -49,8 +49,16 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	if r.Left > 0 {
 		s += fmt.Sprintf("; %s left for the next run", Number(r.Left))
 	}
-	if r.Failed > 0 {
-		s += fmt.Sprintf("; %s failed", Number(r.Failed))
+	images, marks := 0, 0
+	for i := range r.Repositories {
+		n := r.Repositories[i].Undeleted()
+		images, marks = images+n, marks+len(r.Repositories[i].Failures)-n
+	}
+	if images > 0 {
+		s += fmt.Sprintf("; %s failed", Number(images))
+	}
+	if marks > 0 {
+		s += fmt.Sprintf("; %s failed", Count(marks, "mark"))
 	}
 	p.line("%s", p.style(s+".", bold))
 	_, err := io.WriteString(w, p.b.String())

@@ -66,3 +66,23 @@ func TestReportChanged(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestReportCountsMarks tells marks that failed from images that did.
+func TestReportCountsMarks(t *testing.T) {
+	failures := []plan.Failure{{Detail: "a"}, {Mark: plan.Condemn, Detail: "b"}, {Mark: plan.Unmark, Detail: "c"}}
+	for want, failed := range map[string][]plan.Failure{
+		"Deleted 0 images; 1 failed; 2 marks failed.\n": failures,
+		"Deleted 0 images; 2 marks failed.\n":           failures[1:],
+		"Deleted 0 images; 1 failed.\n":                 failures[:1],
+	} {
+		r := plan.Report{Repositories: []plan.RepositoryReport{{Registry: "prod", Name: "a", Failures: failed}}}
+		r.Finish()
+		var b strings.Builder
+		if err := Report(&b, &r, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(b.String(), "\n"+want) {
+			t.Errorf("got %q, want it to end in %q", b.String(), want)
+		}
+	}
+}
