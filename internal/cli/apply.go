@@ -166,7 +166,7 @@ func (r *run) readPlan(ctx context.Context, path string) (*plan.Plan, error) {
 		return nil, usageError("read the plan: %w", err)
 	}
 	f, err := o.Read(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, folder := errors.AsType[*objects.FolderError](err); folder || errors.Is(err, fs.ErrNotExist) {
 		return nil, usageError("read the plan: %w", err)
 	}
 	if err != nil {

@@ -157,7 +157,8 @@ command but apply, and by controller with "mode: apply" in the configuration onl
 
 Try it without an account:  regsweep demo`,
 		SilenceUsage: true, SilenceErrors: true,
-		Args: cobra.ArbitraryArgs,
+		Args:                       cobra.ArbitraryArgs,
+		SuggestionsMinimumDistance: 2, // letters that are wrong; cobra's own check has the same
 	}
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {

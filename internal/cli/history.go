@@ -56,6 +56,9 @@ whether they are there.`,
 		if err != nil {
 			return err
 		}
+		if f.named(w) && place.Missing() {
+			fmt.Fprintf(w.Stderr, "regsweep: --journal %s: there is no such file or folder\n", place)
+		}
 		for _, text := range h.Unread {
 			fmt.Fprintf(w.Stderr, "regsweep: %s\n", text)
 		}

@@ -29,6 +29,9 @@ func (f *flags) journalPath(w *World) string {
 	return ""
 }
 
+// named reports whether somebody said where the journal is.
+func (f *flags) named(w *World) bool { return f.journal != "" || w.getenv("REGSWEEP_JOURNAL") != "" }
+
 // openJournal returns the place of the journal, or nil where there is none.
 func (f *flags) openJournal(w *World, env objects.Env) (*journal.Place, error) {
 	path := f.journalPath(w)

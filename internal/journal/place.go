@@ -65,6 +65,16 @@ func (p *Place) String() string { return p.path }
 // IsStdout reports whether the place is the standard output.
 func (p *Place) IsStdout() bool { return p.stdout != nil }
 
+// Missing reports whether the place is a file or a folder that does not exist.
+func (p *Place) Missing() bool {
+	path := p.file
+	if p.folder != nil && !p.isS3() {
+		path = p.folder.String()
+	}
+	_, err := os.Stat(path)
+	return path != "" && errors.Is(err, os.ErrNotExist)
+}
+
 // isS3 reports whether the place is in Amazon S3.
 func (p *Place) isS3() bool { return p.folder != nil && objects.IsS3(p.folder.String()) }
 

@@ -20,8 +20,16 @@ func readFile(ctx context.Context, path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err // not f: a nil *os.File is no nil io.ReadCloser
 	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, errors.Join(&FolderError{Path: path}, f.Close())
+	}
 	return f, nil
 }
+
+// FolderError says that a folder stands where a file is to be read.
+type FolderError struct{ Path string }
+
+func (e *FolderError) Error() string { return e.Path + " is a folder, and no file" }
 
 // writeFile writes a file beside the place where it goes, and renames it when
 // it is complete.
