@@ -152,8 +152,8 @@ func newRoot(w *World) *cobra.Command {
 		Use:   "regsweep",
 		Short: "Delete the container images that nobody needs, and never one that somebody does",
 		Long: `regsweep finds which container images are in use, keeps what your rules name,
-explains every decision, and deletes the rest. Nothing is ever deleted by any
-command but apply, and by controller with "mode: apply" in the configuration only.
+explains every decision, and deletes the rest. No command deletes images but apply,
+and controller and lambda with "mode: apply" in the configuration only.
 
 Try it without an account:  regsweep demo`,
 		SilenceUsage: true, SilenceErrors: true,
