@@ -115,6 +115,7 @@ func TestWhatIsShown(t *testing.T) {
 		w.want(t, "/readyz", 200, "[+] config: of 2000-01-01 00:00:00 UTC", "[+] lease: none is needed")
 		w.want(t, "/metrics", 200,
 			`regsweep_images{verdict="delete"} 2`, `regsweep_images{verdict="keep"} 1`, "regsweep_bytes 3000", "regsweep_deletions_total 2",
+			"regsweep_freed_bytes_total 0", "regsweep_freed_bytes_at_most_total 2000",
 			"regsweep_gaps 0", "regsweep_throttles_total 3", "regsweep_calls_total 7", "regsweep_run_duration_seconds_count 1",
 			"regsweep_last_success_timestamp_seconds 9.466848e+08", "regsweep_next_run_timestamp_seconds 9.467064e+08",
 			"regsweep_config_valid 1", "regsweep_leader 1", `regsweep_runs_total{result="ok"} 1`, `regsweep_build_info{version="1.2.3"} 1`, "go_goroutines")

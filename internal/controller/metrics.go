@@ -18,7 +18,7 @@ type metrics struct {
 	gaps, leader, configValid                prometheus.Gauge
 	lastRun, lastSuccess, nextRun            prometheus.Gauge
 	deletions, archived, failures, condemned prometheus.Counter
-	freed                                    prometheus.Counter
+	freed, freedAtMost                       prometheus.Counter
 	runs, reloads, watchErrors               *prometheus.CounterVec
 	duration                                 prometheus.Histogram
 }
@@ -65,6 +65,7 @@ func newMetrics(version string, calls func() Calls, warm func() float64) *metric
 		condemned:         counter("condemned_total", "Images that were marked for the grace period."),
 		failures:          counter("failures_total", "Images that could not be deleted, archived or marked."),
 		freed:             counter("freed_bytes_total", "What deletions certainly freed."),
+		freedAtMost:       counter("freed_bytes_at_most_total", "What deletions freed where images shared nothing."),
 		runs:              counters("runs_total", "Runs by their result: ok, held, partial, failed or stopped.", "result"),
 		reloads:           counters("config_reloads_total", "Changes of the configuration file, by what became of them: ok or refused.", "result"),
 		watchErrors:       counters("watch_errors_total", "Failures of watching a source.", "source"),
@@ -116,6 +117,7 @@ func (m *metrics) applied(r *plan.Report) {
 	m.condemned.Add(float64(r.Condemned))
 	m.failures.Add(float64(r.Failed))
 	m.freed.Add(float64(r.BytesFreed))
+	m.freedAtMost.Add(float64(r.BytesFreedAtMost))
 }
 
 // ended counts a run.
