@@ -352,6 +352,20 @@ func TestCloudFormationRoleIsTheLeast(t *testing.T) {
 	}
 }
 
+// TestCloudFormationAdditionalPolicy: a configuration with other sources needs other
+// rights, which the role has only when they are given.
+func TestCloudFormationAdditionalPolicy(t *testing.T) {
+	tpl, _ := readTemplate(t)
+	const arn = "arn:aws:iam::111122223333:policy/more"
+	for given, want := range map[bool]any{false: nil, true: []any{arn}} {
+		v := values{conds: map[string]bool{"Additional": given}, refs: map[string]string{"AdditionalPolicyArn": arn}}
+		got := v.evaluate(t, tpl.Resources["FunctionRole"].Properties["ManagedPolicyArns"])
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("given %v (-want +template):\n%s", given, diff)
+		}
+	}
+}
+
 // TestCloudFormationPipeline checks the state machine: it gets a value for each
 // substitution of the definition, and its role has what the states of the
 // definition call and no more.
