@@ -75,10 +75,10 @@ var mutants = []mutant{
 		"case since.Known() && e.within(since, e.p.grace):", "case since.Known() && e.within(since, 0):", grace},
 
 	// Apply.
-	{"apply does not compare tags with the plan", "internal/plan/repository.go",
-		"confirmed[i] = p.Verdict == j.Verdicts[i] && slices.Equal(p.Tags, j.Graph.Images[i].Tags)", "confirmed[i] = p.Verdict == j.Verdicts[i]", confirm},
+	{"apply does not compare tags with the plan", "internal/plan/left.go",
+		"case !slices.Equal(p.Tags, tags):", "case len(p.Tags) > 1<<30 && !slices.Equal(p.Tags, tags):", confirm},
 	{"apply lets go what was not planned", "internal/plan/repository.go",
-		"same = same && (confirmed[i] || !goes(j.Verdicts[i]))", "same = same && (true || confirmed[i] || !goes(j.Verdicts[i]))", confirm},
+		"if other < 0 && !confirmed[i] && goes(j.Verdicts[i]) {", "if other < -1 && !confirmed[i] && goes(j.Verdicts[i]) {", confirm},
 	{"a tag that moves during an apply is not seen", "internal/plan/repository.go",
 		"return slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&", "return len(now.Images[k].Tags) >= 0 &&", confirm},
 	{"usage is not read again during an apply", "internal/app/apply.go",
@@ -94,7 +94,7 @@ var mutants = []mutant{
 	{"what is listed is deleted before the index", "internal/app/sweep.go",
 		"case !condemned(int32(i)) || waiting[i] > 0:", "case !condemned(int32(i)):", sweep},
 	{"what the plan condemned goes, spared or not", "internal/app/sweep.go",
-		"if s.judged.Verdicts[i] == policy.VerdictDelete {\n\t\t\tdigests", "{\n\t\t\tdigests", randomWorld},
+		"if s.judged.Verdicts[i] == policy.VerdictDelete {\n\t\t\ts.asked[i]", "{\n\t\t\ts.asked[i]", randomWorld},
 	{"a gap holds what its source does not cover", "internal/app/app.go",
 		"if g.covers.Match(repository) {", "if !g.covers.Match(repository) {", randomWorld},
 
