@@ -171,11 +171,11 @@ func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outc
 		for _, n := range asked {
 			outcomes[n].Outcome, outcomes[n].Detail = outcomeOfAll(err), err.Error()
 		}
-		if fatal(ctx, err) {
-			return nil, fmt.Errorf("repository %s: %w", g.Repository.Name, err)
-		}
 		for _, n := range asked {
 			s.fail(batch[n], err)
+		}
+		if fatal(ctx, err) {
+			return nil, fmt.Errorf("repository %s: %w", g.Repository.Name, err)
 		}
 		return nil, nil
 	}
@@ -231,6 +231,7 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 			s.refuse(i, err)
 			err = nil
 		case fatal(ctx, err):
+			s.fail(i, err)
 			outcome.Outcome = journal.Unknown
 			err = fmt.Errorf("repository %s: %w", g.Repository.Name, err)
 		case denied != nil:

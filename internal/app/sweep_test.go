@@ -161,13 +161,29 @@ func TestSweepLeavesWhatBelongsToAnImageThatStays(t *testing.T) {
 	}
 }
 
+// TestSweepEndsWithTheCredentials: what was asked for then has failed, and nothing of
+// it is said to have changed.
 func TestSweepEndsWithTheCredentials(t *testing.T) {
-	repo := New("r").Add("a").Add("b")
-	w := &recorder{batch: 1, whole: map[int]error{1: &awsapi.CredentialsError{Expired: true, Err: errors.New("ExpiredTokenException")}}}
-	_, err := sweepAll(t, repo, w, policy.Delete)
-	var credentials *awsapi.CredentialsError
-	if !errors.As(err, &credentials) || len(w.calls) != 1 {
-		t.Errorf("error %v after %d calls, want the credentials' error after 1", err, len(w.calls))
+	expired := &awsapi.CredentialsError{Expired: true, Err: errors.New("ExpiredTokenException")}
+	for _, tt := range []struct {
+		name   string
+		writer recorder
+		action policy.Action
+	}{
+		{"delete", recorder{batch: 1, whole: map[int]error{1: expired}}, policy.Delete},
+		{"archive", recorder{batch: 1, images: map[image.Digest]error{D("a"): expired, D("b"): expired}}, policy.Archive},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, report := sweepOf(t, New("r").Add("a").Add("b"), &tt.writer, tt.action)
+			err := s.run(t.Context())
+			var credentials *awsapi.CredentialsError
+			if !errors.As(err, &credentials) || len(tt.writer.calls) != 1 {
+				t.Errorf("error %v after %d calls, want the credentials' error after 1", err, len(tt.writer.calls))
+			}
+			if len(report.Failures) != 1 || s.left() != 1 {
+				t.Errorf("failures %v, %d left; want one of each", report.Failures, s.left())
+			}
+		})
 	}
 }
 
