@@ -79,17 +79,22 @@ func (r *Run) Plan() string {
 }
 
 // Before writes down what is about to be done, and returns the number of the
-// batch. The call may only be made when the error is nil, which is a *WriteError
-// else.
+// batch. The call may only be made when the error is nil, which else is a
+// *WriteError, or that of a context that has ended. A record that was begun is
+// written to its end: one that is broken off would end the journal, and with it
+// what the run still has to say.
 func (r *Run) Before(ctx context.Context, b Batch) (batch int, err error) {
 	if r == nil {
 		return 0, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	r.batches++
 	b.Batch = r.batches
-	if err := r.write(ctx, Record{Before: &b}, false); err != nil {
+	if err := r.write(context.WithoutCancel(ctx), Record{Before: &b}, false); err != nil {
 		return 0, err
 	}
 	if b.Action == Delete {
