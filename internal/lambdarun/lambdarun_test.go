@@ -202,9 +202,9 @@ func TestDeadline(t *testing.T) {
 	w := newWorld(repositories)
 	f := w.function(t, applying, "REGSWEEP_JOURNAL=s3://lambda-test/journal")
 	ask(t, f, `{"op":"plan","out":"s3://lambda-test/plan.json"}`)
-	w.SetFaults(embedded.FaultOn("ecr", "BatchDeleteImage", embedded.Fault{Kind: embedded.FaultHang, For: 400 * time.Millisecond}))
+	w.SetFaults(embedded.FaultOn("ecr", "BatchDeleteImage", embedded.Fault{Kind: embedded.FaultHang, For: 800 * time.Millisecond}))
 	event := []byte(`{"op":"apply","plan":"s3://lambda-test/plan.json","out":"s3://lambda-test/reports/"}`)
-	const timeout = 4 * time.Second
+	const timeout = 8 * time.Second
 	deleted, invocations := 0, 0
 	for event != nil {
 		invocations++
