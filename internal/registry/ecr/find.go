@@ -69,9 +69,7 @@ func (l lookup) describe(ctx context.Context, repository string, ids []types.Ima
 	_, err := l.describeImages(ctx, &ecr.DescribeImagesInput{
 		RegistryId: &l.account, RepositoryName: &repository, ImageIds: ids,
 		Filter: &types.DescribeImagesFilter{ImageStatus: types.ImageStatusFilterAny},
-	}, func(o *ecr.Options) {
-		o.Protocol = &pageProtocol{ClientProtocol: o.Protocol, readers: l.readers, shared: interner{}, page: &answer}
-	})
+	}, readPage(l.readers, interner{}, &answer))
 	return answer.images, err
 }
 

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // manifestTaker takes what an answer of BatchGetImage has in it. What it is
@@ -34,45 +31,22 @@ type manifestCall func(ctx context.Context, in *ecr.BatchGetImageInput, take man
 func newManifestCall(call func(context.Context, *ecr.BatchGetImageInput, ...func(*ecr.Options)) (*ecr.BatchGetImageOutput, error)) manifestCall {
 	readers := &sync.Pool{} // of the *manifestReader that no call uses
 	return func(ctx context.Context, in *ecr.BatchGetImageInput, take manifestTaker) error {
-		var taken bool
-		_, err := call(ctx, in, func(o *ecr.Options) {
-			o.Protocol = &manifestProtocol{ClientProtocol: o.Protocol, readers: readers, take: take, taken: &taken}
-		})
+		taken := false
+		_, err := call(ctx, in, readAnswer(func(body io.Reader) error {
+			reader, ok := readers.Get().(*manifestReader)
+			if !ok {
+				reader = newManifestReader(manifestWindow)
+			}
+			defer readers.Put(reader)
+			err := reader.read(body, take)
+			taken = err == nil
+			return err
+		}))
 		if err == nil && !taken {
 			err = errors.New("the answer is not what an answer of BatchGetImage is: its status is not 200")
 		}
 		return err
 	}
-}
-
-// manifestProtocol is the protocol of one call of BatchGetImage; see
-// pageProtocol.
-type manifestProtocol struct {
-	smithyhttp.ClientProtocol
-	readers *sync.Pool
-	take    manifestTaker
-	// taken is set when an answer was taken to its end.
-	taken *bool
-}
-
-// DeserializeResponse reads an answer. An error is a broken answer, after which
-// the call can be repeated.
-func (p *manifestProtocol) DeserializeResponse(
-	ctx context.Context, schema *smithy.OperationSchema, registry *smithy.TypeRegistry, response *smithyhttp.Response, out smithy.Deserializable,
-) error {
-	if response.StatusCode != http.StatusOK {
-		return p.ClientProtocol.DeserializeResponse(ctx, schema, registry, response, out)
-	}
-	reader, ok := p.readers.Get().(*manifestReader)
-	if !ok {
-		reader = newManifestReader(manifestWindow)
-	}
-	defer p.readers.Put(reader)
-	if err := reader.read(response.Body, p.take); err != nil {
-		return &smithy.DeserializationError{Err: err}
-	}
-	*p.taken = true
-	return nil
 }
 
 // manifestReader reads answers of BatchGetImage, one after the other, and hands

@@ -3,14 +3,12 @@ package ecr
 import (
 	"context"
 	"errors"
-	"net/http"
+	"io"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
-	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/regsweep/regsweep/internal/image"
 )
@@ -24,9 +22,7 @@ func (r *Reader) describe(ctx context.Context, repository string, token *string,
 		RegistryId: &r.id.Account, RepositoryName: &repository,
 		Filter:     &types.DescribeImagesFilter{ImageStatus: types.ImageStatusFilterAny},
 		MaxResults: aws.Int32(pageSize), NextToken: token,
-	}, func(o *ecr.Options) {
-		o.Protocol = &pageProtocol{ClientProtocol: o.Protocol, readers: &r.pageReaders, shared: shared, page: &answer}
-	})
+	}, readPage(&r.pageReaders, shared, &answer))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,40 +39,21 @@ type page struct {
 	next string
 }
 
-// pageProtocol is the protocol of one call of DescribeImages. It does what the
-// SDK's own does, but reads an answer with status 200 by itself, into a page,
-// and leaves the SDK's output empty. All else remains the SDK's and awsapi's:
-// how requests are made, errors, retries, limits.
-type pageProtocol struct {
-	smithyhttp.ClientProtocol
-	readers *sync.Pool
-	shared  interner
-	page    *page
-}
-
-// DeserializeResponse reads an answer. An error is a broken answer, after which
-// the call can be repeated, unless it is an unusableError.
-func (p *pageProtocol) DeserializeResponse(
-	ctx context.Context, schema *smithy.OperationSchema, registry *smithy.TypeRegistry, response *smithyhttp.Response, out smithy.Deserializable,
-) error {
-	if response.StatusCode != http.StatusOK {
-		return p.ClientProtocol.DeserializeResponse(ctx, schema, registry, response, out)
-	}
-	reader, ok := p.readers.Get().(*pageReader)
-	if !ok {
-		reader = newPageReader(pageWindow)
-	}
-	defer p.readers.Put(reader)
-	answer, err := reader.read(response.Body, p.shared)
-	var unusable *unusableError
-	switch {
-	case errors.As(err, &unusable):
+// readPage is an option of a call of DescribeImages, which puts its answer into
+// a page. readers holds the *pageReader that no call uses.
+func readPage(readers *sync.Pool, shared interner, into *page) func(*ecr.Options) {
+	return readAnswer(func(body io.Reader) error {
+		reader, ok := readers.Get().(*pageReader)
+		if !ok {
+			reader = newPageReader(pageWindow)
+		}
+		defer readers.Put(reader)
+		answer, err := reader.read(body, shared)
+		if err == nil {
+			*into = answer
+		}
 		return err
-	case err != nil:
-		return &smithy.DeserializationError{Err: err}
-	}
-	*p.page = answer
-	return nil
+	})
 }
 
 // interner gives equal types of one repository the same memory. It serves one
