@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/regsweep/regsweep/internal/lifecycle"
 	"github.com/regsweep/regsweep/internal/registry"
 	"github.com/regsweep/regsweep/internal/render"
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 func newLifecycle(w *World, f *flags) *cobra.Command {
@@ -203,19 +203,7 @@ func (r *run) lifecycle(ctx context.Context, name string) (registry.LifecycleRea
 	if err != nil {
 		return nil, err
 	}
-	return c.OpenLifecycle(ctx, name, r.env, sleep)
-}
-
-// sleep waits, or returns the context's error when that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return c.OpenLifecycle(ctx, name, r.env, wait.For)
 }
 
 func newLifecyclePut(w *World, f *flags) *cobra.Command {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/regsweep/regsweep/internal/app"
 	"github.com/regsweep/regsweep/internal/render"
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 func newRestore(w *World, f *flags) *cobra.Command {
@@ -47,7 +47,7 @@ delete or archive it again. -o json says in "result" what was done.`,
 			return err
 		}
 		stop := r.progress()
-		out, err := r.Restore(cmd.Context(), args[0], app.Restoring{Open: r.writer, Timeout: time.Duration(timeout), Wait: wait})
+		out, err := r.Restore(cmd.Context(), args[0], app.Restoring{Open: r.writer, Timeout: time.Duration(timeout), Wait: wait.For})
 		stop()
 		var name *app.NameError
 		if errors.As(err, &name) {
@@ -60,18 +60,6 @@ delete or archive it again. -o json says in "result" what was done.`,
 	}
 	f.addOutput(cmd, "table", "json")
 	return cmd
-}
-
-// wait waits for a duration.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // restored says what was done, also where it was not all.

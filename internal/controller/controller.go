@@ -17,6 +17,7 @@ import (
 	"github.com/regsweep/regsweep/internal/notify"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/usage"
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 const (
@@ -252,7 +253,7 @@ func (c *Controller) acquire(ctx context.Context) (*lease.Held, error) {
 		since := c.Now()
 		for {
 			due := c.Config().Controller.Next(c.Now())
-			if !sleep(standby, due.Sub(c.Now())) {
+			if wait.For(standby, due.Sub(c.Now())) != nil {
 				return
 			}
 			c.warm.forget(since)
@@ -324,16 +325,4 @@ func (c *Controller) setNext(next time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.status.next = next
-}
-
-// sleep waits, and returns false where the context ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d) //nolint:forbidigo // waiting; tests run it in virtual time
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/lease"
 	"github.com/regsweep/regsweep/internal/usage"
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -510,7 +511,7 @@ func TestSoak(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		var churn sync.WaitGroup
 		churn.Go(func() {
-			for i := 0; sleep(ctx, 5*time.Second); i++ {
+			for i := 0; wait.For(ctx, 5*time.Second) == nil; i++ {
 				tag := fmt.Sprintf("t%06d", i)
 				if i%10 == 0 {
 					w.push(tag, time.Now().Add(-30*day), tag)

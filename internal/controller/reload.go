@@ -8,6 +8,7 @@ import (
 
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/usage"
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 // reload watches the sources of the configuration, and takes a new one when the
@@ -16,7 +17,7 @@ import (
 func (c *Controller) reload(ctx context.Context, content []byte, running *watches) {
 	defer func() { running.end() }()
 	used, last := sha256.Sum256(content), sha256.Sum256(content)
-	for sleep(ctx, pollConfig) {
+	for wait.For(ctx, pollConfig) == nil {
 		content, err := c.Read()
 		var sum [sha256.Size]byte
 		if err == nil {

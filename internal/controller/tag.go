@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 // tagAgain is how long tagging that ended is left alone before it begins anew.
@@ -24,7 +25,7 @@ func (c *Controller) tag(ctx context.Context) {
 			continue
 		}
 		c.tellOnce("cannot tag", "what is in use", err)
-		if !sleep(ctx, tagAgain) {
+		if wait.For(ctx, tagAgain) != nil {
 			return
 		}
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/registry"
 	"github.com/regsweep/regsweep/internal/usage"
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 // shelf is a registry in memory with one repository, apps/web.
@@ -135,7 +136,7 @@ func (s *source) Watch(ctx context.Context, seen func([]usage.Observation), fail
 	s.mu.Unlock()
 	for denied != nil {
 		failed(denied)
-		if !sleep(ctx, time.Minute) {
+		if wait.For(ctx, time.Minute) != nil {
 			return
 		}
 	}

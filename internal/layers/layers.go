@@ -35,7 +35,7 @@ var order = [][]string{
 	// Where files and objects are kept, and what may be called, by the libraries below.
 	{"internal/lease", "internal/objects", "internal/permissions"},
 	// Libraries: each could be a module of its own.
-	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/kubeclient", "internal/layers", "internal/manifests", "internal/oracle", "internal/planfile"},
+	{"internal/awsapi", "internal/config/strict", "internal/embedded", "internal/kubeclient", "internal/layers", "internal/manifests", "internal/oracle", "internal/planfile", "internal/wait"},
 	// The pure middle.
 	{"internal/tagging"},
 	{"internal/plan"},

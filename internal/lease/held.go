@@ -7,6 +7,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 // Held is a Lease that this process has. It is renewed until it is released.
@@ -95,7 +97,7 @@ func (h *Held) free(ctx context.Context) error {
 // keep renews the Lease until it is released or lost.
 func (h *Held) keep() {
 	defer close(h.ended)
-	for pause(h.ctx, RetryEvery) {
+	for wait.For(h.ctx, RetryEvery) == nil {
 		if err := h.renew(); err != nil {
 			h.end(err)
 			return
@@ -131,7 +133,7 @@ func (h *Held) renew() error {
 			return nil // released
 		}
 		h.lock.failed(err)
-		if !pause(ctx, RetryEvery) {
+		if wait.For(ctx, RetryEvery) != nil {
 			if h.ctx.Err() != nil {
 				return nil
 			}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 // The times of a Lease, those of client-go's leader election: it holds for
@@ -89,11 +91,11 @@ type seen struct {
 	again bool
 }
 
-// Acquire takes the Lease. If somebody else has it, it waits that long for it,
+// Acquire takes the Lease. If somebody else has it, it waits so long at most for it,
 // and one whole duration more where the holder does not seem to live. The error
 // is then a *HeldError. With Forever only the end of the context is an error;
 // calls that fail are told to Failed and made again.
-func (l *Lock) Acquire(ctx context.Context, wait time.Duration) (*Held, error) {
+func (l *Lock) Acquire(ctx context.Context, most time.Duration) (*Held, error) {
 	began := l.Now()
 	var other seen
 	for {
@@ -106,14 +108,14 @@ func (l *Lock) Acquire(ctx context.Context, wait time.Duration) (*Held, error) {
 			return nil, context.Cause(ctx)
 		case err != nil:
 			l.failed(err)
-			if wait != Forever && l.Now().Sub(began) >= wait {
+			if most != Forever && l.Now().Sub(began) >= most {
 				return nil, fmt.Errorf("take the Lease %s: %w", l.Name, err)
 			}
-		case wait != Forever && l.Now().Sub(began) >= wait && !l.dying(other, began):
+		case most != Forever && l.Now().Sub(began) >= most && !l.dying(other, began):
 			r := other.record
 			return nil, &HeldError{Name: l.Name, Holder: r.Holder, Since: r.Acquired, Renewed: r.Renewed}
 		}
-		if !pause(ctx, RetryEvery) {
+		if wait.For(ctx, RetryEvery) != nil {
 			return nil, context.Cause(ctx)
 		}
 	}
@@ -178,18 +180,6 @@ func (l *Lock) mine(old *Record) *Record {
 func (l *Lock) failed(err error) {
 	if l.Failed != nil {
 		l.Failed(err)
-	}
-}
-
-// pause waits, and returns false where the context ended before.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d) //nolint:forbidigo // waiting between calls; tests run it in virtual time
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 var leases = schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
@@ -339,7 +341,7 @@ func TestOneAtATime(t *testing.T) {
 					turns[name]++
 					mu.Unlock()
 					within, stop := h.Within(ctx)
-					pause(within, time.Minute)
+					_ = wait.For(within, time.Minute)
 					stop()
 					mu.Lock()
 					holding--
@@ -349,9 +351,9 @@ func TestOneAtATime(t *testing.T) {
 			})
 		}
 		all.Go(func() {
-			for pause(ctx, 7*time.Minute) {
+			for wait.For(ctx, 7*time.Minute) == nil {
 				m.set(func(m *memory) { m.fail = errors.New("down") })
-				pause(ctx, 20*time.Second)
+				_ = wait.For(ctx, 20*time.Second)
 				m.set(func(m *memory) { m.fail = nil })
 			}
 		})

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 const (
@@ -72,7 +74,7 @@ func (w *Webhook) Send(ctx context.Context, m Message) error {
 	if err := e.Encode(map[string]string{"text": escaper.Replace(m.Text)}); err != nil {
 		return fmt.Errorf("%s: %w", w, err)
 	}
-	wait := firstPause
+	pause := firstPause
 	for n := 1; ; n++ {
 		asked, again, err := w.post(ctx, body.Bytes())
 		if err == nil {
@@ -81,10 +83,10 @@ func (w *Webhook) Send(ctx context.Context, m Message) error {
 		if !again || n == attempts {
 			return fmt.Errorf("%s: %w", w, err)
 		}
-		if !pause(ctx, min(max(wait, asked), longestPause)) {
+		if wait.For(ctx, min(max(pause, asked), longestPause)) != nil {
 			return fmt.Errorf("%s: %w (%w)", w, err, context.Cause(ctx))
 		}
-		wait *= 2
+		pause *= 2
 	}
 }
 
@@ -117,16 +119,4 @@ func (w *Webhook) post(ctx context.Context, body []byte) (asked time.Duration, a
 	}
 	again = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500
 	return asked, again, fmt.Errorf("it answered %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
-}
-
-// pause waits, and returns false where the context ended before.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d) //nolint:forbidigo // waiting between attempts; tests run it in virtual time
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

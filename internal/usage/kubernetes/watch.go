@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/regsweep/regsweep/internal/usage"
+	"github.com/regsweep/regsweep/internal/wait"
 )
 
 // The pause before a cluster that could not be reached, or that refused the
@@ -44,7 +45,7 @@ func (s *source) Watch(ctx context.Context, seen func([]usage.Observation), fail
 		if began {
 			pause = firstPause
 		}
-		if !sleep(ctx, pause) {
+		if wait.For(ctx, pause) != nil {
 			return
 		}
 		pause = min(2*pause, lastPause)
@@ -98,18 +99,6 @@ func (s *source) watched(ctx context.Context, c *client) ([]task, []error, error
 	narrow.config.Helm, narrow.config.CustomResources = false, false
 	tasks, _, errs, fatal := narrow.tasks(ctx, c)
 	return tasks, errs, fatal
-}
-
-// sleep waits, and returns false where the context ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d) //nolint:forbidigo // waiting before a cluster is tried again; it ends with the context
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // sink is a store that tells what objects name and keeps none of them.
