@@ -318,7 +318,8 @@ func TestAcquireFails(t *testing.T) {
 	})
 }
 
-// Of many that want a Lease one has it at each moment, whatever fails.
+// Of many that want a Lease one has it at each moment, whatever fails. Who had it
+// stays away for longer than the next one holds it, so that each has its turn.
 func TestOneAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		m := &memory{}
@@ -347,6 +348,7 @@ func TestOneAtATime(t *testing.T) {
 					holding--
 					mu.Unlock()
 					_ = h.Release(context.Background())
+					_ = wait.For(ctx, 100*time.Second)
 				}
 			})
 		}
