@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 				"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true",
 				"XDG_CACHE_HOME="+filepath.Join(env.WorkDir, ".cache"), "XDG_STATE_HOME="+filepath.Join(env.WorkDir, ".state"), "KUBECONFIG=/dev/null",
 				"NOW="+scriptNow.Format(time.RFC3339), "HOST="+embedded.DefaultAccount+".dkr.ecr.eu-west-1.amazonaws.com",
-				"GOCOVERDIR="+os.TempDir(),
+				"GOCOVERDIR="+os.TempDir(), "GORACE="+os.Getenv("GORACE"),
 			)
 			return nil
 		},
