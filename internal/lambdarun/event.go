@@ -92,7 +92,6 @@ func eventError(format string, args ...any) error {
 // of EventBridge Scheduler ("Events from AWS services" and "Templated targets" in
 // their user guides).
 type schedule struct {
-	Source     string `json:"source"`
 	DetailType string `json:"detail-type"`
 }
 
@@ -141,6 +140,10 @@ func (e *Event) check(fields map[string]json.RawMessage) error {
 		if name != "op" && !slices.Contains(op.needs, name) && !slices.Contains(op.takes, name) {
 			return eventError("op %s takes no %q, only %s", e.Op, name, strings.Join(slices.Concat(op.needs, op.takes), ", "))
 		}
+		// What a broken template leaves empty narrows nothing, and would mean all.
+		if isEmpty(fields[name]) {
+			return eventError("%s is empty: leave it out, or say which", name)
+		}
 	}
 	if e.Plan != "" && e.Op == OpApply && (e.Shard != "" || len(e.Repositories) > 0 || e.Registry != "") {
 		return eventError("a saved plan is applied as a whole: registry, repositories and shard go with the plan")
@@ -161,10 +164,21 @@ func (e *Event) check(fields map[string]json.RawMessage) error {
 	return e.checkPaths()
 }
 
+// isEmpty reports whether a value says nothing: null, "" or [].
+func isEmpty(value json.RawMessage) bool {
+	var v any
+	if err := json.Unmarshal(value, &v); err != nil {
+		return false // it has been decoded before
+	}
+	list, isList := v.([]any)
+	return v == nil || v == "" || isList && len(list) == 0
+}
+
 // belongs refuses what a configuration gives no meaning to.
 func (e *Event) belongs(cfg *config.Config) error {
 	if _, errs := policy.CompileRepositories(e.Repositories); len(errs) > 0 {
-		return eventError("repositories: %v", errs[0])
+		first := slices.Min(slices.Collect(maps.Keys(errs)))
+		return eventError("repositories[%d]: %v", first, errs[first])
 	}
 	named := func(r config.Registry) bool { return r.Name == e.Registry }
 	if e.Registry != "" && !slices.ContainsFunc(cfg.Registries, named) {

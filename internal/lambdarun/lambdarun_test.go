@@ -70,7 +70,7 @@ func TestNarrowed(t *testing.T) {
 		t.Errorf("got %+v", r.Totals)
 	}
 	for event, want := range map[string]string{
-		`{"op":"plan","registry":"other"}`: "other", `{"op":"plan","repositories":["a["]}`: "repositories", `{"op":"plan","usage":"s3://lambda-test/none.json"}`: "no such object",
+		`{"op":"plan","registry":"other"}`: "other", `{"op":"plan","repositories":["a","b["]}`: `repositories[1]: "b["`, `{"op":"plan","usage":"s3://lambda-test/none.json"}`: "no such object",
 	} {
 		if failed := refused(t, f, event); !strings.Contains(failed.Message, want) {
 			t.Errorf("%s: %v", event, failed)

@@ -54,6 +54,15 @@ func TestParse(t *testing.T) {
 		{payload: `{"op":"plan","out":"s3://R/x"}`, err: "out"},
 		{payload: `{"op":"apply","plan":"s3://runs/p.json","shard":"1/2"}`, err: "applied as a whole"},
 		{payload: `{"op":"apply","out":"s3://runs/report.json"}`, err: "ends in a slash"},
+		// What a broken template leaves empty must not mean everything.
+		{payload: `{"op":"apply","plan":""}`, err: "plan is empty"},
+		{payload: `{"op":"apply","repositories":[ ]}`, err: "repositories is empty"},
+		{payload: `{"op":"apply","repositories":null}`, err: "repositories is empty"},
+		{payload: `{"op":"apply","registry":""}`, err: "registry is empty"},
+		{payload: `{"op":"plan","shard": "" }`, err: "shard is empty"},
+		{payload: `{"op":"plan","usage":""}`, err: "usage is empty"},
+		{payload: `{"op":"merge","plans":"","shards":1}`, err: "plans is empty"},
+		{payload: `{"op":"merge","plans":"s3://runs/plans/","shards":null}`, err: "shards is empty"},
 		{payload: `{"detail-type":"EC2 Instance State-change Notification","source":"aws.ec2"}`, err: "neither"},
 	} {
 		t.Run(test.payload, func(t *testing.T) {
