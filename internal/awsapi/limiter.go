@@ -99,18 +99,21 @@ func (l *limiter) acquire(ctx context.Context, retry bool) (permit, error) {
 	}
 	defer func() { <-l.turn }()
 	var p permit
-	waited := false
+	var waited time.Time
 	for {
 		if err := ctx.Err(); err != nil {
 			return permit{}, err
 		}
-		wait, ok := l.try(&p, retry, waited)
+		at, wait, ok := l.try(&p, retry, waited)
 		if ok {
 			return p, nil
 		}
-		var err error
-		if waited, err = l.wait(ctx, wait); err != nil {
+		passed, err := l.wait(ctx, wait)
+		if err != nil {
 			return permit{}, err
+		}
+		if passed {
+			waited = at
 		}
 	}
 }
@@ -134,23 +137,24 @@ func (l *limiter) wait(ctx context.Context, d time.Duration) (passed bool, err e
 	}
 }
 
-// try sends the call now, or says how long to wait; 0 is until an answer.
-// waited says that the time it said has passed, which is so even where the
-// clock stands still.
-func (l *limiter) try(p *permit, retry, waited bool) (wait time.Duration, ok bool) {
+// try sends the call now, or says until when to wait and how long that is; 0 is
+// until an answer. waited is the time that was waited for before, which has
+// come even where the clock stands still. What an answer put off meanwhile is
+// later than that.
+func (l *limiter) try(p *permit, retry bool, waited time.Time) (at time.Time, wait time.Duration, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.counts.inFlight >= l.window || l.pace.underway {
-		return 0, false
+		return time.Time{}, 0, false
 	}
 	now := l.clock.now()
 	ready := l.due.Add(l.pace.gap())
 	if ready.Before(l.notBefore) {
 		ready = l.notBefore
 	}
-	if wait := ready.Sub(now); wait > 0 && !waited {
+	if ready.After(now) && ready.After(waited) {
 		p.held = true
-		return wait, false
+		return ready, ready.Sub(now), false
 	}
 	l.due = now
 	if late := now.Add(-lateness); ready.After(late) && ready.Before(now) {
@@ -164,7 +168,7 @@ func (l *limiter) try(p *permit, retry, waited bool) (wait time.Duration, ok boo
 	l.counts.inFlight++
 	l.counts.peak = max(l.counts.peak, l.counts.inFlight)
 	p.full = l.counts.inFlight > l.window/2
-	return 0, true
+	return now, 0, true
 }
 
 // done gives back a permit and learns from what became of the call.

@@ -302,6 +302,46 @@ func TestLimiterHonoursContext(t *testing.T) {
 	}
 }
 
+// TestLimiterWaitsAnew: AWS asks to wait 30 s while a caller waits for the tenth
+// of a second that was its turn before that.
+func TestLimiterWaitsAnew(t *testing.T) {
+	type timer struct {
+		of    time.Duration
+		ready chan time.Time
+	}
+	timers := make(chan timer)
+	stopped := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
+	l := newLimiter(10, clock{
+		now: func() time.Time { return stopped },
+		timer: func(d time.Duration) (<-chan time.Time, func() bool) {
+			ready := make(chan time.Time, 1)
+			timers <- timer{d, ready}
+			return ready, func() bool { return true }
+		},
+	}, func() float64 { return 0 })
+	first := mustAcquire(t, l, 1)[0]
+	sent := make(chan error, 1)
+	go func() {
+		_, err := l.acquire(t.Context(), false)
+		sent <- err
+	}()
+	turn := <-timers
+	l.settle(first, outcome{retryAfter: 30 * time.Second})
+	turn.ready <- stopped
+	select {
+	case err := <-sent:
+		t.Fatalf("the call was sent when AWS had asked to wait (error %v)", err)
+	case turn = <-timers:
+	}
+	if turn.of != 30*time.Second {
+		t.Errorf("it waits %v more, want 30s", turn.of)
+	}
+	turn.ready <- stopped
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
+
 func mustAcquire(t *testing.T, l *limiter, n int) []permit {
 	t.Helper()
 	permits := make([]permit, n)
