@@ -92,11 +92,7 @@ func (m *marker) condemn(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		// A mark counts from the second after that until which the image was kept.
-		after := m.judged.Result.Marks(i).KeptAt()
-		if after.Known() {
-			after += 1000
-		}
+		after := m.judged.Result.Marks(i).CountsFrom()
 		_, err := m.put(context.WithoutCancel(ctx), m.judged.Graph.Images[i].Digest, policy.CondemnedPrefix, after)
 		if denied := denial(err); denied != nil && !fatal(ctx, err) {
 			m.denied(list[n:], plan.Condemn, denied)

@@ -196,6 +196,28 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// What was pushed by a clock that is ahead gets a mark that counts all the same,
+// and so no second one: the period begins when it was pushed.
+func TestMarkIsNotBeforeThePush(t *testing.T) {
+	p, problems := policy.Compile(policy.Spec{Rules: []policy.Rule{{}}, Limits: policy.Limits{MaxDeletes: 9, MaxShare: 1}, Grace: 7 * Day})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	repo := New("r").Add("a", Age(-1500*time.Millisecond)).Add("b", Age(-time.Minute), Tags(mark(policy.KeptPrefix, -time.Hour)))
+	c := &clerk{recorder: recorder{batch: 10}, repo: repo}
+	a := graced(t, repo, Now.Time)
+	a.Policy = p
+	for range 2 {
+		if _, err := c.apply(t.Context(), t, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"tag b " + mark(policy.CondemnedPrefix, -time.Hour-time.Second), "tag a " + mark(policy.CondemnedPrefix, -2*time.Second)}
+	if diff := cmp.Diff(want, c.log); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
 // TestInterruptedUnmark ends a run before each of its calls. The image is never
 // without a tag that stays, and however far it got, an image that is no longer in
 // use then has a week before it.

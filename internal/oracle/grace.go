@@ -13,11 +13,11 @@ func markTimes(prefix string, img *Image) (times []int64) {
 }
 
 // condemnedSince is when an image was condemned last, if it was not kept then or
-// since.
+// since. Nobody can have condemned it before it was there.
 func condemnedSince(img *Image) (ms int64, condemned bool) {
 	for _, at := range markTimes("regsweep-condemned-", img) {
 		later := slices.ContainsFunc(markTimes("regsweep-kept-", img), func(kept int64) bool { return kept >= at })
-		if !later && at >= ms {
+		if !later && at >= img.Pushed && at >= ms {
 			ms, condemned = at, true
 		}
 	}

@@ -70,8 +70,12 @@ func TestGrace(t *testing.T) {
 			map[string]string{"a": "held grace,not-kept"}, false},
 		{"a second more is", run{spec: old(), repo: New("r").Add("a", aged, marked(week+time.Second))},
 			map[string]string{"a": "delete not-kept,grace"}, false},
-		{"a mark that a person put in the far past", run{spec: old(), repo: New("r").Add("a", aged, Tags("regsweep-condemned-100000000"))},
+		{"a mark from before the push does not count", run{spec: old(), repo: New("r").Add("a", aged, marked(50*Day+time.Second)).Add("b", aged, Tags("regsweep-condemned-100000000"))},
+			map[string]string{"a": "held grace,not-kept condemn", "b": "held grace,not-kept condemn"}, false},
+		{"and one of the same second does", run{spec: old(), repo: New("r").Add("a", aged, marked(50*Day))},
 			map[string]string{"a": "delete not-kept,grace"}, false},
+		{"nor does it by a later one that was voided", run{spec: old(), repo: New("r").Add("a", aged, marked(60*Day), marked(30*Day), Tags(kept(20*Day)))},
+			map[string]string{"a": "held grace,not-kept condemn"}, false},
 		{"a mark that a person put in the future keeps longer", run{spec: old(), repo: New("r").Add("a", aged, Tags("regsweep-condemned-15000000000"))},
 			map[string]string{"a": "held grace,not-kept"}, false},
 		{"what is no mark is a tag", run{spec: only(policy.Rule{Untagged: true}), repo: New("r").Add("a", aged, Tags("regsweep-condemned-soon"))},
@@ -94,9 +98,9 @@ func TestGrace(t *testing.T) {
 			map[string]string{"a": "keep no-rule unmark", "b": "keep no-rule"}, false},
 		{"and an untagged image stays untagged", run{spec: only(policy.Rule{Untagged: true}), repo: New("r").Add("a", aged, marked(Day)).Add("b", aged, Tags(kept(Day)))},
 			map[string]string{"a": "held grace,not-kept", "b": "held grace,not-kept condemn"}, false},
-		{"nor for protect", run{spec: policy.Spec{Grace: week, Protect: []policy.Protect{{Tags: []string{"*"}}}, Rules: []policy.Rule{{}}}, repo: New("r").Add("a", marked(8*Day))},
+		{"nor for protect", run{spec: policy.Spec{Grace: week, Protect: []policy.Protect{{Tags: []string{"*"}}}, Rules: []policy.Rule{{}}}, repo: New("r").Add("a", aged, marked(8*Day))},
 			map[string]string{"a": "delete not-kept,grace"}, false},
-		{"nor for expressions", run{spec: all(policy.Keep{When: "image.tags.size() > 0"}), repo: New("r").Add("a", marked(8*Day), Tags(kept(9*Day)))},
+		{"nor for expressions", run{spec: all(policy.Keep{When: "image.tags.size() > 0"}), repo: New("r").Add("a", aged, marked(8*Day), Tags(kept(9*Day)))},
 			map[string]string{"a": "delete not-kept,grace"}, false},
 
 		{"archiving can be undone and needs no mark", run{spec: only(policy.Rule{Action: policy.Archive}), repo: New("r").Add("a", aged)},
@@ -124,13 +128,15 @@ func TestGrace(t *testing.T) {
 
 		{"what is in use loses its mark", run{spec: old(), repo: New("r").Add("a", aged, Tags("v1"), marked(8*Day)), uses: []image.Use{used(":v1")}},
 			map[string]string{"a": "keep in-use unmark"}, false},
-		{"what a keep keeps loses its mark", run{spec: old(), repo: New("r").Add("a", marked(8*Day))},
+		{"what a keep keeps loses its mark", run{spec: old(), repo: New("r").Add("a", Age(10*Day), marked(8*Day))},
 			map[string]string{"a": "keep younger unmark"}, false},
-		{"also what does not count any more", run{spec: old(), repo: New("r").Add("a", marked(8*Day), Tags(kept(Day)))},
+		{"also what does not count any more", run{spec: old(), repo: New("r").Add("a", Age(10*Day), marked(8*Day), Tags(kept(Day)))},
+			map[string]string{"a": "keep younger unmark"}, false},
+		{"also what was marked before it was pushed", run{spec: old(), repo: New("r").Add("a", marked(8*Day))},
 			map[string]string{"a": "keep younger unmark"}, false},
 		{"also what came into an index since", run{spec: old(), repo: New("r").Add("i", Lists("x"), Tags("v1")).Add("x", aged, marked(8*Day))},
 			map[string]string{"i": "keep younger", "x": "keep family unmark"}, false},
-		{"a mark that is in use by its name stays when it does not count", run{spec: old(), repo: New("r").Add("a", marked(8*Day), Tags(kept(Day))),
+		{"a mark that is in use by its name stays when it does not count", run{spec: old(), repo: New("r").Add("a", Age(10*Day), marked(8*Day), Tags(kept(Day))),
 			uses: []image.Use{used(":" + condemned(8*Day))}},
 			map[string]string{"a": "keep in-use,younger"}, false},
 
@@ -138,7 +144,7 @@ func TestGrace(t *testing.T) {
 			map[string]string{"a": "held grace,not-kept", "b": "held grace,not-kept"}, true},
 		{"nor does a mark from before count", run{spec: old(), repo: New("r").Add("a", aged, archived, marked(8*Day))},
 			map[string]string{"a": "held grace,not-kept"}, true},
-		{"nor can it be unmarked", run{spec: old(), repo: New("r").Add("a", archived, marked(8*Day))},
+		{"nor can it be unmarked", run{spec: old(), repo: New("r").Add("a", Age(10*Day), archived, marked(8*Day))},
 			map[string]string{"a": "keep younger"}, false},
 		{"1,000 tags", run{spec: old(), repo: New("r").Add("a", aged, manyTags(1000))},
 			map[string]string{"a": "held grace,not-kept"}, true},
@@ -258,9 +264,10 @@ func TestRevocations(t *testing.T) {
 		{"a mark in use by its name needs a new anchor", []string{condemned(Day), kept(3 * Day)}, condemned(Day), nil, "", Day},
 		{"one of two marks in use by its name", []string{condemned(Day), condemned(2 * Day), kept(Day)}, condemned(Day), []string{condemned(2 * Day)}, kept(Day), Day},
 		{"a mark of the future", []string{condemned(-Day)}, "", []string{condemned(-Day)}, "", -Day},
+		{"a mark from before the push", []string{condemned(20 * Day)}, "", []string{condemned(20 * Day)}, "", 20 * Day},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := run{spec: old(), repo: New("r").Add("a", Tags(tt.tags...))}
+			r := run{spec: old(), repo: New("r").Add("a", Age(10*Day), Tags(tt.tags...))}
 			if tt.use != "" {
 				r.uses = []image.Use{used(":" + tt.use)}
 			}

@@ -27,9 +27,9 @@ const (
 // Alone reports whether nothing but time stands between the root and its end.
 func (g Grace) Alone() bool { return g == ToMark || g == Waiting }
 
-// maxTags is how many tags ECR takes for one image ("Amazon ECR service quotas"
+// MaxTags is how many tags ECR takes for one image ("Amazon ECR service quotas"
 // in the user guide).
-const maxTags = 1000
+const MaxTags = 1000
 
 // gracePath is the place of the grace period in the configuration.
 const gracePath = "grace"
@@ -42,7 +42,7 @@ func (e *evaluation) grace(d *Decision, k int) {
 		return
 	}
 	img := &e.g.Images[d.Root]
-	m := marksOf(img.Tags)
+	m := marksOf(img)
 	since := m.CondemnedAt()
 	reason := Reason{Code: CodeGrace, Path: gracePath}
 	switch {
@@ -58,9 +58,9 @@ func (e *evaluation) grace(d *Decision, k int) {
 		reason.text = fmt.Sprintf("condemned since %s, more than %s ago", FormatDate(since), FormatDuration(e.p.grace))
 		d.Reasons = append(slices.Clip(d.Reasons), reason)
 		return
-	case len(img.Tags) > maxTags-m.room():
+	case len(img.Tags) > MaxTags-m.room():
 		d.Grace = Unmarkable
-		reason.text = fmt.Sprintf("it has %d tags, and ECR takes %d, so that it cannot be marked for the grace period; remove two of them, or set grace: 0s", len(img.Tags), maxTags)
+		reason.text = fmt.Sprintf("it has %d tags, and ECR takes %d, so that it cannot be marked for the grace period; remove two of them, or set grace: 0s", len(img.Tags), MaxTags)
 	default:
 		d.Verdict, d.Grace = VerdictHeld, ToMark
 		d.Reasons = e.condemn(k, d.Reasons)
@@ -92,11 +92,16 @@ type Mark struct {
 }
 
 // Marks are the tags of the grace period that an image has, the earliest first.
-type Marks struct{ Condemned, Kept []Mark }
+type Marks struct {
+	Condemned, Kept []Mark
+	// pushed is when the image was pushed.
+	pushed image.Time
+}
 
 // marksOf finds them among the tags of an image.
-func marksOf(tags []string) (m Marks) {
-	for _, tag := range tags {
+func marksOf(img *image.Image) Marks {
+	m := Marks{pushed: img.PushedAt}
+	for _, tag := range img.Tags {
 		if at, ok := unixSuffix(tag, CondemnedPrefix); ok {
 			m.Condemned = append(m.Condemned, Mark{tag, at})
 		} else if at, ok := unixSuffix(tag, KeptPrefix); ok {
@@ -110,12 +115,22 @@ func marksOf(tags []string) (m Marks) {
 }
 
 // CondemnedAt returns since when the image is condemned, which its latest mark
-// says; zero where it has none, or was kept at that time or later.
+// says; zero where it has none, or was kept at that time or later. A mark from
+// before the image was pushed tells of a wrong clock, or of somebody who would
+// cut the period short, and does not count.
 func (m Marks) CondemnedAt() image.Time {
-	if at := latest(m.Condemned); at > m.KeptAt() {
+	if at := latest(m.Condemned); at > m.KeptAt() && at >= m.pushed {
 		return at
 	}
 	return 0
+}
+
+// CountsFrom returns the earliest time of a mark that counts, were one put now.
+func (m Marks) CountsFrom() image.Time {
+	if kept := m.KeptAt(); kept.Known() {
+		return max(m.pushed, kept+1000) // marks are of whole seconds
+	}
+	return m.pushed
 }
 
 // KeptAt returns until when no mark counts, or zero.
@@ -138,7 +153,7 @@ func (m Marks) room() int {
 }
 
 // Marks returns the marks of the grace period on image i.
-func (r *Result) Marks(i int32) Marks { return marksOf(r.evaluation.g.Images[i].Tags) }
+func (r *Result) Marks(i int32) Marks { return marksOf(&r.evaluation.g.Images[i]) }
 
 // Unmark returns the marks that go from image i when it is kept: those that
 // condemn it, but for one that is in use by its name. revoke says that they
