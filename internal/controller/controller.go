@@ -103,8 +103,9 @@ type Controller struct {
 type status struct {
 	loadedAt time.Time
 	// refused is what is wrong with the configuration file as it is now.
-	refused  error
-	leading  bool
+	refused error
+	// holds says whether the Lease is held at this moment; nil while it is waited for.
+	holds    func() error
 	leaseErr error
 	leaseAt  time.Time
 	running  bool
@@ -120,7 +121,7 @@ var ErrStopTimeout = fmt.Errorf("the run did not end within %s", stopWithin)
 // New returns a controller that does nothing yet.
 func New(o Options) *Controller {
 	c := &Controller{Options: o, warm: newWarm(o.Now), changed: make(chan struct{}, 1), told: map[string]time.Time{}}
-	c.metrics = newMetrics(o.Version, o.Calls, func() float64 { return float64(c.warm.size()) })
+	c.metrics = newMetrics(o.Version, o.Calls, func() float64 { return float64(c.warm.size()) }, c.leads)
 	if o.Lock != nil {
 		o.Lock.Failed = c.leaseFailed
 	}
@@ -206,8 +207,9 @@ func (c *Controller) Run(ctx context.Context) error {
 func (c *Controller) lead(ctx context.Context) {
 	c.warm.wait(ctx, warmUp)
 	if c.Lock == nil {
-		c.setLeading(true)
-		c.work(ctx, func() error { return nil })
+		always := func() error { return nil }
+		c.setHolds(always)
+		c.work(ctx, always)
 		return
 	}
 	for ctx.Err() == nil {
@@ -215,14 +217,14 @@ func (c *Controller) lead(ctx context.Context) {
 		if err != nil {
 			return // the context ended
 		}
-		c.setLeading(true)
+		c.setHolds(held.Check)
 		c.Log.Info("leading", "lease", c.Lock.Name, "identity", c.Lock.Identity)
 		c.event(ctx, Normal, "Leading", c.Lock.Identity+" has the Lease "+c.Lock.Name)
 		within, stop := held.Within(ctx)
 		c.work(within, held.Check)
 		cause := context.Cause(within)
 		stop()
-		c.setLeading(false)
+		c.setHolds(nil)
 		if err := held.Release(ctx); err != nil {
 			c.Log.Warn("lease not released", "error", err)
 		}
@@ -266,14 +268,23 @@ func (c *Controller) acquire(ctx context.Context) (*lease.Held, error) {
 	return held, err
 }
 
-func (c *Controller) setLeading(on bool) {
-	flag(c.metrics.leader, on)
+// setHolds notes what tells whether this process has the Lease, or nil where it
+// waits for it.
+func (c *Controller) setHolds(holds func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.status.leading = on
-	if on {
+	c.status.holds = holds
+	if holds != nil {
 		c.status.leaseErr = nil
 	}
+}
+
+// leads reports whether this process has the Lease at this moment.
+func (c *Controller) leads() bool {
+	c.mu.Lock()
+	holds := c.status.holds
+	c.mu.Unlock()
+	return holds != nil && holds() == nil
 }
 
 func (c *Controller) leaseFailed(err error) {

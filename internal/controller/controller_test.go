@@ -412,6 +412,29 @@ func TestFrozen(t *testing.T) {
 	})
 }
 
+// A Lease that is lost is shown as lost at once, also while the call in flight is
+// waited for.
+func TestLeaseLostIsShown(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, apply)
+		w.old("a", "b")
+		l := &leases{}
+		w.opts.Lock = &lease.Lock{Store: l, Name: "ops/regsweep", Identity: "a", Now: time.Now}
+		w.deleting = func(int) { time.Sleep(20 * time.Second) }
+		w.start(t)
+		time.Sleep(5 * time.Second)
+		w.want(t, "/readyz", 200, "[+] lease: held, ops/regsweep")
+		w.want(t, "/metrics", 200, "regsweep_leader 1")
+		l.set(func(l *leases) { l.record.Holder, l.record.Version = "b", "edited" })
+		time.Sleep(5 * time.Second)
+		w.want(t, "/readyz", 503, "[-] lease: the Lease ops/regsweep was lost to b")
+		w.want(t, "/metrics", 200, "regsweep_leader 0")
+		time.Sleep(11 * time.Second) // the call is over
+		w.want(t, "/readyz", 200, "[+] lease: waiting for ops/regsweep")
+		w.end(t)
+	})
+}
+
 // A process without the right to the Lease says so and is not ready.
 func TestLeaseDenied(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -62,10 +62,16 @@ func (c *Controller) checks() (list []check) {
 	default:
 		list = append(list, check{name: "config", detail: "of " + clock(s.loadedAt)})
 	}
+	var lost error
+	if s.holds != nil {
+		lost = s.holds()
+	}
 	switch {
 	case c.Lock == nil:
 		list = append(list, check{name: "lease", detail: "none is needed"})
-	case s.leading:
+	case lost != nil: // and the call in flight is waited for
+		list = append(list, check{"lease", mistakes(lost), true, true})
+	case s.holds != nil:
 		list = append(list, check{name: "lease", detail: "held, " + c.Lock.Name})
 	case s.leaseErr != nil && c.Now().Sub(s.leaseAt) < leaseDoubt:
 		list = append(list, check{"lease", mistakes(s.leaseErr), true, true})

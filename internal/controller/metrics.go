@@ -15,7 +15,7 @@ type metrics struct {
 
 	images                                   *prometheus.GaugeVec
 	bytes, reclaimable, reclaimableAtMost    prometheus.Gauge
-	gaps, leader, configValid                prometheus.Gauge
+	gaps, configValid                        prometheus.Gauge
 	lastRun, lastSuccess, nextRun            prometheus.Gauge
 	deletions, archived, failures, condemned prometheus.Counter
 	freed, freedAtMost                       prometheus.Counter
@@ -29,7 +29,7 @@ const namespace = "regsweep"
 // Calls counts calls of AWS.
 type Calls struct{ Calls, Throttles int64 }
 
-func newMetrics(version string, calls func() Calls, warm func() float64) *metrics {
+func newMetrics(version string, calls func() Calls, warm func() float64, leads func() bool) *metrics {
 	r := prometheus.NewRegistry()
 	gauge := func(name, help string) prometheus.Gauge {
 		g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
@@ -55,7 +55,6 @@ func newMetrics(version string, calls func() Calls, warm func() float64) *metric
 		reclaimable:       gauge("reclaimable_bytes", "What the last plan certainly frees."),
 		reclaimableAtMost: gauge("reclaimable_bytes_at_most", "What the last plan frees where images share nothing."),
 		gaps:              gauge("gaps", "Sources and repositories that could not be read in the last run."),
-		leader:            gauge("leader", "1 where this process has the Lease, or needs none."),
 		configValid:       gauge("config_valid", "1 where the configuration file is as it is used, 0 where it has mistakes and the one before is used."),
 		lastRun:           gauge("last_run_timestamp_seconds", "When the last run ended."),
 		lastSuccess:       gauge("last_success_timestamp_seconds", "When the last run ended that did not fail."),
@@ -88,6 +87,9 @@ func newMetrics(version string, calls func() Calls, warm func() float64) *metric
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "warm_references", Help: "Image references seen by watches since the run before the last.",
 		}, warm),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "leader", Help: "1 where this process has the Lease, or needs none.",
+		}, func() float64 { return number(leads()) }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, result := range results {
 		m.runs.WithLabelValues(string(result))
@@ -130,9 +132,12 @@ func (m *metrics) ended(result Result, took time.Duration, at time.Time) {
 	}
 }
 
-func flag(g prometheus.Gauge, on bool) {
-	g.Set(0)
-	if on {
-		g.Set(1)
+func flag(g prometheus.Gauge, on bool) { g.Set(number(on)) }
+
+// number is how a metric says yes or no.
+func number(yes bool) float64 {
+	if yes {
+		return 1
 	}
+	return 0
 }
