@@ -39,9 +39,12 @@ func BenchmarkDescribeImages(b *testing.B) {
 // BenchmarkPush fills a repository through the Go API.
 func BenchmarkPush(b *testing.B) {
 	w := newWorld(embedded.Options{})
-	repo := w.region.MustCreateRepository("apps/web", embedded.RepositoryOptions{})
+	var repo *embedded.Repository
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
+		if i%100_000 == 0 { // no repository holds more
+			repo = w.region.MustCreateRepository(fmt.Sprint("apps/", i), embedded.RepositoryOptions{})
+		}
 		push(repo, image(fmt.Sprint(i)), fmt.Sprint("t", i))
 	}
 }

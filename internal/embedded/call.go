@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -40,12 +41,17 @@ type Call struct {
 func (c *Call) Path(label string) string { return c.request.PathValue(label) }
 
 // Decode reads the JSON body into v. An empty body is an empty object.
-// Anything that does not fit v is a SerializationException.
+// Anything that does not fit v is a SerializationException; what v itself finds
+// wrong is an *Error of its own.
 func (c *Call) Decode(v any) error {
 	if len(c.Body) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(c.Body, v); err != nil {
+	err := json.Unmarshal(c.Body, v)
+	if apiErr := (*Error)(nil); errors.As(err, &apiErr) {
+		return apiErr
+	}
+	if err != nil {
 		return errorf("SerializationException", "%v", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"regexp"
@@ -16,24 +17,24 @@ func ecrService() *service {
 		operations: map[string]operation{
 			"DescribeRepositories":              handle(describeRepositories),
 			"CreateRepository":                  handle(createRepository),
-			"DeleteRepository":                  handle(deleteRepository),
-			"PutImageTagMutability":             handle(putImageTagMutability),
-			"PutLifecyclePolicy":                handle(putLifecyclePolicy),
-			"GetLifecyclePolicy":                handle(getLifecyclePolicy),
-			"DeleteLifecyclePolicy":             handle(deleteLifecyclePolicy),
-			"StartLifecyclePolicyPreview":       handle(startLifecyclePolicyPreview),
-			"GetLifecyclePolicyPreview":         handle(getLifecyclePolicyPreview),
-			"DescribeImages":                    handle(describeImages),
-			"ListImages":                        handle(listImages),
-			"BatchGetImage":                     handle(batchGetImage),
-			"BatchDeleteImage":                  handle(batchDeleteImage),
-			"PutImage":                          handle(putImage),
-			"ListImageReferrers":                handle(listImageReferrers),
-			"UpdateImageStorageClass":           handle(updateImageStorageClass),
-			"BatchCheckLayerAvailability":       handle(batchCheckLayerAvailability),
-			"ListTagsForResource":               handle(listTagsForResource),
-			"TagResource":                       handle(tagResource),
-			"UntagResource":                     handle(untagResource),
+			"DeleteRepository":                  inRepository(deleteRepository),
+			"PutImageTagMutability":             inRepository(putImageTagMutability),
+			"PutLifecyclePolicy":                inRepository(putLifecyclePolicy),
+			"GetLifecyclePolicy":                inRepository(getLifecyclePolicy),
+			"DeleteLifecyclePolicy":             inRepository(deleteLifecyclePolicy),
+			"StartLifecyclePolicyPreview":       inRepository(startLifecyclePolicyPreview),
+			"GetLifecyclePolicyPreview":         inRepository(getLifecyclePolicyPreview),
+			"DescribeImages":                    inRepository(describeImages),
+			"ListImages":                        inRepository(listImages),
+			"BatchGetImage":                     inRepository(batchGetImage),
+			"BatchDeleteImage":                  inRepository(batchDeleteImage),
+			"PutImage":                          inRepository(putImage),
+			"ListImageReferrers":                inRepository(listImageReferrers),
+			"UpdateImageStorageClass":           inRepository(updateImageStorageClass),
+			"BatchCheckLayerAvailability":       inRepository(batchCheckLayerAvailability),
+			"ListTagsForResource":               inRepository(listTagsForResource),
+			"TagResource":                       inRepository(tagResource),
+			"UntagResource":                     inRepository(untagResource),
 			"DescribeRegistry":                  handle(describeRegistry),
 			"GetAuthorizationToken":             handle(getAuthorizationToken),
 			"ListPullTimeUpdateExclusions":      handle(listPullTimeUpdateExclusions),
@@ -42,7 +43,7 @@ func ecrService() *service {
 		},
 		// The API reference asks for this permission instead of one of its own.
 		permissions: map[string]string{"ListImageReferrers": "BatchGetImage"},
-		resource:    ecrResource,
+		resources:   ecrResources,
 	}
 }
 
@@ -53,10 +54,45 @@ var (
 	tagFormat      = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]*$`)
 )
 
+// registryID is the account of a registry, which a request may leave out, but not
+// give as "".
+type registryID string
+
+// UnmarshalJSON implements json.Unmarshaler. The error is what the API answers.
+func (r *registryID) UnmarshalJSON(data []byte) error {
+	var id *string
+	if err := json.Unmarshal(data, &id); err != nil || id == nil {
+		return err
+	}
+	if !registryFormat.MatchString(*id) {
+		return mustMatch("registryId", registryFormat)
+	}
+	*r = registryID(*id)
+	return nil
+}
+
 // imageID names an image by digest, tag or both.
 type imageID struct {
 	ImageDigest string `json:"imageDigest,omitempty"`
 	ImageTag    string `json:"imageTag,omitempty"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler. The error is what the API answers:
+// an id of a digest and an empty tag must not be taken for one of a digest.
+func (id *imageID) UnmarshalJSON(data []byte) error {
+	var in struct {
+		ImageDigest string
+		ImageTag    *string
+	}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return err
+	}
+	*id = imageID{ImageDigest: in.ImageDigest}
+	if in.ImageTag == nil {
+		return nil
+	}
+	id.ImageTag = *in.ImageTag
+	return checkTagLength(id.ImageTag)
 }
 
 // invalidAt makes the InvalidParameterException that names a parameter.
@@ -82,10 +118,18 @@ func checkRepositoryName(name string) error {
 	return nil
 }
 
+// checkTagLength returns the error for a tag that is given and empty, or too long.
+func checkTagLength(tag string) error {
+	if tag == "" || len(tag) > maxTag {
+		return invalidAt("imageTag", "must have length between 1 and %d", maxTag)
+	}
+	return nil
+}
+
 // checkTag returns the error for a tag that no image can have.
 func checkTag(tag string) error {
-	if len(tag) > maxTag {
-		return invalidAt("imageTag", "must have length less than or equal to %d", maxTag)
+	if err := checkTagLength(tag); err != nil {
+		return err
 	}
 	if !tagFormat.MatchString(tag) {
 		return mustMatch("imageTag", tagFormat)
@@ -93,19 +137,14 @@ func checkTag(tag string) error {
 	return nil
 }
 
-// checkIDs returns the error for a list of image ids of a wrong length, or
-// with a tag that is too long.
-func checkIDs(ids []imageID) error {
-	switch {
-	case ids == nil:
-		return invalidAt("imageIds", "must not be null")
-	case len(ids) == 0 || len(ids) > 100:
-		return invalidAt("imageIds", "must have length between 1 and 100")
-	}
-	for _, id := range ids {
-		if len(id.ImageTag) > maxTag {
-			return checkTag(id.ImageTag)
-		}
+// maxBatch is how many things one request can name.
+const maxBatch = 100
+
+// checkLength returns the error for a list that has too few or too many entries.
+// One that a request may leave out is checked only where it is not nil.
+func checkLength[T any](parameter string, list []T) error {
+	if len(list) == 0 || len(list) > maxBatch {
+		return invalidAt(parameter, "must have length between 1 and %d", maxBatch)
 	}
 	return nil
 }
@@ -113,14 +152,11 @@ func checkIDs(ids []imageID) error {
 // ecrRegistry returns the registry that a request is about, in the region of
 // the call, or nil when there is no such account. The resource is what the
 // error names when the caller has no access.
-func (c *Call) ecrRegistry(registryID string, resource func(*Region) string) (*Region, error) {
-	if registryID == "" || registryID == c.Account.ID {
+func (c *Call) ecrRegistry(id registryID, resource func(*Region) string) (*Region, error) {
+	if id == "" || string(id) == c.Account.ID {
 		return c.Region, nil
 	}
-	if !registryFormat.MatchString(registryID) {
-		return nil, mustMatch("registryId", registryFormat)
-	}
-	account, exists := c.Server.lookupAccount(registryID)
+	account, exists := c.Server.lookupAccount(string(id))
 	if !exists {
 		return nil, nil
 	}
@@ -132,11 +168,11 @@ func (c *Call) ecrRegistry(registryID string, resource func(*Region) string) (*R
 }
 
 // ecrRepository returns the repository that a request is about.
-func (c *Call) ecrRepository(registryID, name string) (*Repository, error) {
+func (c *Call) ecrRepository(id registryID, name string) (*Repository, error) {
 	if err := checkRepositoryName(name); err != nil {
 		return nil, err
 	}
-	region, err := c.ecrRegistry(registryID, func(r *Region) string { return r.repositoryARN(name) })
+	region, err := c.ecrRegistry(id, func(r *Region) string { return r.repositoryARN(name) })
 	if err != nil {
 		return nil, err
 	}
@@ -145,26 +181,34 @@ func (c *Call) ecrRepository(registryID, name string) (*Repository, error) {
 			return repo, nil
 		}
 	}
-	if registryID == "" {
-		registryID = c.Account.ID
-	}
-	return nil, repositoryNotFound(name, registryID)
+	return nil, errorf("RepositoryNotFoundException",
+		"The repository with name '%s' does not exist in the registry with id '%s'", name, cmp.Or(string(id), c.Account.ID))
 }
 
-// repositoryNotFound makes the error for a repository that does not exist.
-func repositoryNotFound(name, registryID string) *Error {
-	return errorf("RepositoryNotFoundException",
-		"The repository with name '%s' does not exist in the registry with id '%s'", name, registryID)
+// inRepository makes an operation of a function that takes the repository that a
+// request names, and the decoded request.
+func inRepository[In any, P interface {
+	*In
+	repository(*Call) (*Repository, error)
+}](answer func(*Call, *Repository, *In) (any, error)) operation {
+	return handle(func(c *Call, in *In) (any, error) {
+		repo, err := P(in).repository(c)
+		if err != nil {
+			return nil, err
+		}
+		return answer(c, repo, in)
+	})
 }
 
-// ecrResource names the resource of a call as AccessDeniedException does.
-func ecrResource(c *Call) string {
+// ecrResources names what a call is about as AccessDeniedException does. One that
+// names several repositories needs the permission on each.
+func ecrResources(c *Call) (all []string) {
 	var in struct {
 		RegistryID, RepositoryName, ResourceARN string
 		RepositoryNames                         []string
 	}
 	if json.Unmarshal(c.Body, &in) != nil {
-		return "*"
+		return nil
 	}
 	region := c.Region
 	if account, exists := c.Server.lookupAccount(in.RegistryID); exists {
@@ -172,15 +216,16 @@ func ecrResource(c *Call) string {
 	}
 	switch {
 	case in.ResourceARN != "":
-		return in.ResourceARN
+		all = append(all, in.ResourceARN)
 	case in.RepositoryName != "":
-		return region.repositoryARN(in.RepositoryName)
-	case len(in.RepositoryNames) > 0:
-		return region.repositoryARN(in.RepositoryNames[0])
-	case c.Operation == "DescribeRepositories":
-		return region.repositoryARN("*")
+		all = append(all, region.repositoryARN(in.RepositoryName))
+	case c.Operation == "DescribeRepositories" && len(in.RepositoryNames) == 0:
+		all = append(all, region.repositoryARN("*"))
 	}
-	return "*"
+	for _, name := range in.RepositoryNames {
+		all = append(all, region.repositoryARN(name))
+	}
+	return all
 }
 
 // serverException makes ECR's own answer to a failure of the service.

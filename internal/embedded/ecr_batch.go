@@ -73,16 +73,14 @@ type batchGetImageOutput struct {
 // batchGetImage returns manifests. It counts as a pull of each of the images
 // (aws/containers-roadmap#2390), unless the caller is excluded from that.
 // Images that are archived, or not of an accepted media type, are not found.
-func batchGetImage(c *Call, in *batchGetImageInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
+func batchGetImage(c *Call, repo *Repository, in *batchGetImageInput) (any, error) {
+	if err := checkLength("imageIds", in.ImageIDs); err != nil {
 		return nil, err
 	}
-	if err := checkIDs(in.ImageIDs); err != nil {
-		return nil, err
-	}
-	if len(in.AcceptedMediaTypes) > 100 {
-		return nil, invalidAt("acceptedMediaTypes", "must have length between 1 and 100")
+	if in.AcceptedMediaTypes != nil {
+		if err := checkLength("acceptedMediaTypes", in.AcceptedMediaTypes); err != nil {
+			return nil, err
+		}
 	}
 	counts := !repo.region.excluded(c.Principal)
 	repo.mu.Lock()
@@ -128,12 +126,8 @@ type batchDeleteImageOutput struct {
 // batchDeleteImage deletes images by digest, and tags by tag; the last tag
 // takes its image along. An image that an index listed when the call came in
 // stays, even if the same call deletes that index.
-func batchDeleteImage(c *Call, in *batchDeleteImageInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkIDs(in.ImageIDs); err != nil {
+func batchDeleteImage(c *Call, repo *Repository, in *batchDeleteImageInput) (any, error) {
+	if err := checkLength("imageIds", in.ImageIDs); err != nil {
 		return nil, err
 	}
 	repo.mu.Lock()
@@ -178,31 +172,34 @@ func batchDeleteImage(c *Call, in *batchDeleteImageInput) (any, error) {
 
 type putImageInput struct {
 	repositoryInput
-	ImageManifest          string `json:"imageManifest"`
-	ImageManifestMediaType string `json:"imageManifestMediaType"`
-	ImageTag               string `json:"imageTag"`
-	ImageDigest            string `json:"imageDigest"`
+	ImageManifest          string  `json:"imageManifest"`
+	ImageManifestMediaType string  `json:"imageManifestMediaType"`
+	ImageTag               *string `json:"imageTag"`
+	ImageDigest            string  `json:"imageDigest"`
 }
 
 type putImageOutput struct {
 	Image imageOutput `json:"image"`
 }
 
-func putImage(c *Call, in *putImageInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
+func putImage(c *Call, repo *Repository, in *putImageInput) (any, error) {
+	tag := ""
+	if in.ImageTag != nil {
+		tag = *in.ImageTag
+		if err := checkTag(tag); err != nil {
+			return nil, err
+		}
 	}
 	repo.mu.Lock()
 	defer repo.mu.Unlock()
 	img, err := repo.put(putRequest{
 		manifest: []byte(in.ImageManifest), mediaType: in.ImageManifestMediaType,
-		tag: in.ImageTag, digest: in.ImageDigest, at: c.Now,
+		tag: tag, digest: in.ImageDigest, at: c.Now,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return putImageOutput{repo.imageOutput(img, in.ImageTag)}, nil
+	return putImageOutput{repo.imageOutput(img, tag)}, nil
 }
 
 type layersInput struct {
@@ -228,13 +225,9 @@ type layersOutput struct {
 	Failures []layerFailure `json:"failures"`
 }
 
-func batchCheckLayerAvailability(c *Call, in *layersInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
+func batchCheckLayerAvailability(c *Call, repo *Repository, in *layersInput) (any, error) {
+	if err := checkLength("layerDigests", in.LayerDigests); err != nil {
 		return nil, err
-	}
-	if len(in.LayerDigests) == 0 || len(in.LayerDigests) > 100 {
-		return nil, invalidAt("layerDigests", "must have length between 1 and 100")
 	}
 	repo.mu.Lock()
 	known := repo.blobs()

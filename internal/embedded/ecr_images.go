@@ -45,11 +45,7 @@ func (in *imagesInput) scope(r *Repository) string {
 	return r.ARN() + " " + in.Filter.TagStatus + " " + in.Filter.ImageStatus
 }
 
-func describeImages(c *Call, in *imagesInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
+func describeImages(c *Call, repo *Repository, in *imagesInput) (any, error) {
 	if err := in.Filter.check(); err != nil {
 		return nil, err
 	}
@@ -92,7 +88,7 @@ func describeByID(c *Call, in *imagesInput, repo *Repository) (any, error) {
 	if in.page.given() {
 		return nil, invalid("nextToken and maxResults cannot be given together with imageIds")
 	}
-	if err := checkIDs(in.ImageIDs); err != nil {
+	if err := checkLength("imageIds", in.ImageIDs); err != nil {
 		return nil, err
 	}
 	repo.mu.Lock()
@@ -208,11 +204,7 @@ type listImagesOutput struct {
 
 // listImages lists every tag of every image, and the digests of those without
 // one.
-func listImages(c *Call, in *imagesInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
+func listImages(c *Call, repo *Repository, in *imagesInput) (any, error) {
 	if err := in.Filter.check(); err != nil {
 		return nil, err
 	}

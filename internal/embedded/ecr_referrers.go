@@ -32,11 +32,7 @@ type listReferrersOutput struct {
 
 // listImageReferrers lists the images whose subject is the digest, whether or
 // not that image exists.
-func listImageReferrers(c *Call, in *listReferrersInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
+func listImageReferrers(c *Call, repo *Repository, in *listReferrersInput) (any, error) {
 	switch {
 	case in.SubjectID == nil || in.SubjectID.ImageDigest == "":
 		return nil, invalidAt("subjectId", "must name a digest")
@@ -96,16 +92,9 @@ type storageClassOutput struct {
 // updateImageStorageClass archives an image, or starts to restore it. Asking
 // for what is already so changes nothing. An image on its way back cannot be
 // archived.
-func updateImageStorageClass(c *Call, in *storageClassInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
+func updateImageStorageClass(c *Call, repo *Repository, in *storageClassInput) (any, error) {
 	if in.ImageID == nil {
 		return nil, invalidAt("imageId", "must not be null")
-	}
-	if err := checkIDs([]imageID{*in.ImageID}); err != nil {
-		return nil, err
 	}
 	repo.mu.Lock()
 	defer repo.mu.Unlock()

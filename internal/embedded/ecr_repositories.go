@@ -7,8 +7,13 @@ import (
 
 // repositoryInput is what most requests about a repository begin with.
 type repositoryInput struct {
-	RegistryID     string `json:"registryId"`
-	RepositoryName string `json:"repositoryName"`
+	RegistryID     registryID `json:"registryId"`
+	RepositoryName string     `json:"repositoryName"`
+}
+
+// repository returns the repository that the request names.
+func (in *repositoryInput) repository(c *Call) (*Repository, error) {
+	return c.ecrRepository(in.RegistryID, in.RepositoryName)
 }
 
 type encryption struct {
@@ -52,8 +57,8 @@ func (r *Repository) describe() repositoryOutput {
 
 type describeRepositoriesInput struct {
 	page
-	RegistryID      string   `json:"registryId"`
-	RepositoryNames []string `json:"repositoryNames"`
+	RegistryID      registryID `json:"registryId"`
+	RepositoryNames []string   `json:"repositoryNames"`
 }
 
 type describeRepositoriesOutput struct {
@@ -64,11 +69,11 @@ type describeRepositoriesOutput struct {
 func describeRepositories(c *Call, in *describeRepositoriesInput) (any, error) {
 	out := describeRepositoriesOutput{Repositories: []repositoryOutput{}}
 	if in.RepositoryNames != nil {
-		switch {
-		case in.page.given():
+		if in.page.given() {
 			return nil, invalid("nextToken and maxResults cannot be given together with repositoryNames")
-		case len(in.RepositoryNames) == 0 || len(in.RepositoryNames) > 100:
-			return nil, invalidAt("repositoryNames", "must have length between 1 and 100")
+		}
+		if err := checkLength("repositoryNames", in.RepositoryNames); err != nil {
+			return nil, err
 		}
 		for _, name := range in.RepositoryNames {
 			repo, err := c.ecrRepository(in.RegistryID, name)
@@ -85,7 +90,7 @@ func describeRepositories(c *Call, in *describeRepositoriesInput) (any, error) {
 		return nil, err
 	}
 	if region == nil {
-		return nil, c.denied("arn:aws:ecr:"+c.Region.Name+":"+in.RegistryID+":repository/*", "")
+		return nil, c.denied("arn:aws:ecr:"+c.Region.Name+":"+string(in.RegistryID)+":repository/*", "")
 	}
 	scope := region.Account.ID + "/" + region.Name
 	key, size, err := in.start(c, scope, 1000, 100)
@@ -126,7 +131,7 @@ func createRepository(c *Call, in *createRepositoryInput) (any, error) {
 		return nil, err
 	}
 	if region == nil {
-		return nil, c.denied("arn:aws:ecr:"+c.Region.Name+":"+in.RegistryID+":repository/"+in.RepositoryName, "")
+		return nil, c.denied("arn:aws:ecr:"+c.Region.Name+":"+string(in.RegistryID)+":repository/"+in.RepositoryName, "")
 	}
 	tags, err := tagMap(in.Tags)
 	if err != nil {
@@ -156,11 +161,7 @@ type deleteRepositoryInput struct {
 	Force bool `json:"force"`
 }
 
-func deleteRepository(c *Call, in *deleteRepositoryInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
+func deleteRepository(c *Call, repo *Repository, in *deleteRepositoryInput) (any, error) {
 	repo.mu.Lock()
 	images := repo.images.len()
 	repo.mu.Unlock()
@@ -236,11 +237,7 @@ type mutabilityOutput struct {
 	Exclusions         []exclusionFilter `json:"imageTagMutabilityExclusionFilters,omitempty"`
 }
 
-func putImageTagMutability(c *Call, in *mutabilityInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
+func putImageTagMutability(c *Call, repo *Repository, in *mutabilityInput) (any, error) {
 	exclusions, err := readFilters(in.Exclusions)
 	if err != nil {
 		return nil, err

@@ -74,40 +74,33 @@ func (r *Repository) setTags(tags map[string]string) {
 // account and name.
 var repositoryARNFormat = regexp.MustCompile(`^arn:aws(?:-[a-z]+)*:ecr:([a-z0-9-]+):(\d{12}):repository/(.+)$`)
 
-// byARN returns the repository that an ARN names, in the region of the call.
-func (c *Call) byARN(arn string) (*Repository, error) {
-	m := repositoryARNFormat.FindStringSubmatch(arn)
-	if m == nil || m[1] != c.Region.Name {
-		return nil, invalidAt("resourceArn", "Invalid ARN")
-	}
-	return c.ecrRepository(m[2], m[3])
-}
-
 type tagsInput struct {
 	ResourceARN string        `json:"resourceArn"`
 	Tags        []resourceTag `json:"tags"`    // TagResource
 	TagKeys     []string      `json:"tagKeys"` // UntagResource
 }
 
+// repository returns the repository that the request names by its ARN, in the
+// region of the call.
+func (in *tagsInput) repository(c *Call) (*Repository, error) {
+	m := repositoryARNFormat.FindStringSubmatch(in.ResourceARN)
+	if m == nil || m[1] != c.Region.Name {
+		return nil, invalidAt("resourceArn", "Invalid ARN")
+	}
+	return c.ecrRepository(registryID(m[2]), m[3])
+}
+
 type tagsOutput struct {
 	Tags []resourceTag `json:"tags"`
 }
 
-func listTagsForResource(c *Call, in *tagsInput) (any, error) {
-	repo, err := c.byARN(in.ResourceARN)
-	if err != nil {
-		return nil, err
-	}
+func listTagsForResource(_ *Call, repo *Repository, _ *tagsInput) (any, error) {
 	repo.mu.Lock()
 	defer repo.mu.Unlock()
 	return tagsOutput{tagList(repo.tags)}, nil
 }
 
-func tagResource(c *Call, in *tagsInput) (any, error) {
-	repo, err := c.byARN(in.ResourceARN)
-	if err != nil {
-		return nil, err
-	}
+func tagResource(_ *Call, repo *Repository, in *tagsInput) (any, error) {
 	tags, err := tagMap(in.Tags)
 	if err != nil {
 		return nil, err
@@ -123,11 +116,7 @@ func tagResource(c *Call, in *tagsInput) (any, error) {
 	return nil, nil
 }
 
-func untagResource(c *Call, in *tagsInput) (any, error) {
-	repo, err := c.byARN(in.ResourceARN)
-	if err != nil {
-		return nil, err
-	}
+func untagResource(_ *Call, repo *Repository, in *tagsInput) (any, error) {
 	repo.mu.Lock()
 	defer repo.mu.Unlock()
 	for _, key := range in.TagKeys {

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -102,7 +103,7 @@ func TestRepositoryStaysWhole(t *testing.T) {
 				if tag != "" {
 					in.ImageIDs = append(in.ImageIDs, imageID{ImageTag: tag})
 				}
-				if _, err := batchDeleteImage(c, in); err != nil {
+				if _, err := batchDeleteImage(c, repo, in); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -145,5 +146,44 @@ func checkWhole(t *rapid.T, repo *Repository) {
 		if diff != "" {
 			t.Fatalf("%s differ from those of the images (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// TestQuotas: a registry has at most 100,000 repositories, and a repository as many
+// images. What is there already can be pushed again, and something else when
+// something has gone.
+func TestQuotas(t *testing.T) {
+	srv := New(Options{Clock: func() time.Time { return time.Unix(0, 0) }})
+	region := srv.Account(DefaultAccount).Region("eu-west-1")
+	repo := region.MustCreateRepository("apps/web", RepositoryOptions{})
+	first := NewImage(ConfigBlob("first", 1)).Bytes()
+	repo.MustPush(Push{Manifest: first})
+	for i := range maxImages - 1 {
+		repo.images.put(fmt.Sprint(i), nil)
+		region.ecr.repositories.put(fmt.Sprint(i), nil)
+	}
+	more := Push{Manifest: NewImage(ConfigBlob("more", 1)).Bytes(), Tags: []string{"v1"}}
+	_, err := repo.Push(more)
+	wantLimit(t, err)
+	if _, err := repo.Push(Push{Manifest: first, Tags: []string{"v1"}}); err != nil {
+		t.Errorf("a tag of an image that is there: %v", err)
+	}
+	repo.images.remove("7")
+	if _, err := repo.Push(more); err != nil {
+		t.Errorf("after one image has gone: %v", err)
+	}
+	_, err = region.CreateRepository("apps/more", RepositoryOptions{})
+	wantLimit(t, err)
+	region.ecr.repositories.remove("7")
+	if _, err := region.CreateRepository("apps/more", RepositoryOptions{}); err != nil {
+		t.Errorf("after one repository has gone: %v", err)
+	}
+}
+
+func wantLimit(t *testing.T, err error) {
+	t.Helper()
+	apiErr := (*Error)(nil)
+	if !errors.As(err, &apiErr) || apiErr.Code != "LimitExceededException" {
+		t.Errorf("error %v, want LimitExceededException", err)
 	}
 }

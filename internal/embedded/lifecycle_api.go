@@ -7,7 +7,7 @@ import (
 
 type lifecycleInput struct {
 	repositoryInput
-	LifecyclePolicyText string `json:"lifecyclePolicyText"`
+	LifecyclePolicyText *string `json:"lifecyclePolicyText"` // StartLifecyclePolicyPreview can do without
 }
 
 type lifecycleOutput struct {
@@ -20,47 +20,42 @@ type lifecycleOutput struct {
 
 // putLifecyclePolicy stores the policy. It acts when ApplyLifecyclePolicies is
 // called.
-func putLifecyclePolicy(c *Call, in *lifecycleInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
+func putLifecyclePolicy(c *Call, repo *Repository, in *lifecycleInput) (any, error) {
+	if in.LifecyclePolicyText == nil {
+		return nil, invalidAt("lifecyclePolicyText", "must not be null")
 	}
-	if _, err := parseLifecyclePolicy(in.LifecyclePolicyText); err != nil {
+	if _, err := parseLifecyclePolicy(*in.LifecyclePolicyText); err != nil {
 		return nil, err
 	}
 	repo.mu.Lock()
 	defer repo.mu.Unlock()
-	repo.lifecycle.text, repo.lifecycle.evaluated = in.LifecyclePolicyText, time.Time{}
-	return repo.lifecycleOutput(in.LifecyclePolicyText), nil
+	repo.lifecycle.text, repo.lifecycle.evaluated = *in.LifecyclePolicyText, time.Time{}
+	return repo.lifecycleOutput(*in.LifecyclePolicyText), nil
 }
 
 func (r *Repository) lifecycleOutput(text string) lifecycleOutput {
 	return lifecycleOutput{RegistryID: r.region.Account.ID, RepositoryName: r.name, LifecyclePolicyText: text}
 }
 
-func getLifecyclePolicy(c *Call, in *repositoryInput) (any, error) {
-	return lifecyclePolicy(c, in, false)
+func getLifecyclePolicy(_ *Call, repo *Repository, _ *repositoryInput) (any, error) {
+	return repo.lifecyclePolicy(false)
 }
 
-func deleteLifecyclePolicy(c *Call, in *repositoryInput) (any, error) {
-	return lifecyclePolicy(c, in, true)
+func deleteLifecyclePolicy(_ *Call, repo *Repository, _ *repositoryInput) (any, error) {
+	return repo.lifecyclePolicy(true)
 }
 
 // lifecyclePolicy returns the policy, and removes it when asked to.
-func lifecyclePolicy(c *Call, in *repositoryInput, remove bool) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
+func (r *Repository) lifecyclePolicy(remove bool) (any, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.lifecycle.text == "" {
+		return nil, r.noLifecyclePolicy()
 	}
-	repo.mu.Lock()
-	defer repo.mu.Unlock()
-	if repo.lifecycle.text == "" {
-		return nil, repo.noLifecyclePolicy()
-	}
-	out := repo.lifecycleOutput(repo.lifecycle.text)
-	out.LastEvaluatedAt = epoch(repo.lifecycle.evaluated)
+	out := r.lifecycleOutput(r.lifecycle.text)
+	out.LastEvaluatedAt = epoch(r.lifecycle.evaluated)
 	if remove {
-		repo.lifecycle.text, repo.lifecycle.evaluated = "", time.Time{}
+		r.lifecycle.text, r.lifecycle.evaluated = "", time.Time{}
 	}
 	return out, nil
 }
@@ -85,19 +80,15 @@ func (p *lifecyclePreview) status(now time.Time, takes time.Duration) string {
 	return "COMPLETE"
 }
 
-func startLifecyclePolicyPreview(c *Call, in *lifecycleInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
+func startLifecyclePolicyPreview(c *Call, repo *Repository, in *lifecycleInput) (any, error) {
 	settings := repo.region.lifecycleSettings()
 	repo.mu.Lock()
 	defer repo.mu.Unlock()
-	text := in.LifecyclePolicyText
-	if text == "" {
-		if text = repo.lifecycle.text; text == "" {
-			return nil, repo.noLifecyclePolicy()
-		}
+	text := repo.lifecycle.text
+	if in.LifecyclePolicyText != nil {
+		text = *in.LifecyclePolicyText
+	} else if text == "" {
+		return nil, repo.noLifecyclePolicy()
 	}
 	if p := repo.lifecycle.preview; p != nil && p.status(c.Now, settings.previewTime) == "IN_PROGRESS" {
 		return nil, errorf("LifecyclePolicyPreviewInProgressException",
@@ -147,18 +138,17 @@ type lifecyclePreviewOutput struct {
 	} `json:"summary"`
 }
 
-func getLifecyclePolicyPreview(c *Call, in *lifecyclePreviewInput) (any, error) {
-	repo, err := c.ecrRepository(in.RegistryID, in.RepositoryName)
-	if err != nil {
-		return nil, err
-	}
+func getLifecyclePolicyPreview(c *Call, repo *Repository, in *lifecyclePreviewInput) (any, error) {
 	if in.ImageIDs != nil {
 		if in.page.given() {
 			return nil, invalid("nextToken and maxResults cannot be given together with imageIds")
 		}
-		if err := checkIDs(in.ImageIDs); err != nil {
+		if err := checkLength("imageIds", in.ImageIDs); err != nil {
 			return nil, err
 		}
+	}
+	if err := in.Filter.check(); err != nil {
+		return nil, err
 	}
 	scope := repo.ARN()
 	key, size, err := in.start(c, scope, 100, 100)

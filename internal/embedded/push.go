@@ -10,9 +10,11 @@ import (
 
 // Limits of ECR.
 const (
-	maxManifest = 4 << 20 // bytes of a manifest
-	maxTags     = 1000    // tags of an image
-	maxTag      = 300     // characters of a tag
+	maxManifest     = 4 << 20 // bytes of a manifest
+	maxTags         = 1000    // tags of an image
+	maxTag          = 300     // characters of a tag
+	maxImages       = 100_000 // images of a repository
+	maxRepositories = 100_000 // repositories of a registry
 )
 
 // Push is an image to push through the Go API.
@@ -102,6 +104,10 @@ func (r *Repository) put(p putRequest) (*image, error) {
 		return nil, errorf("ImageTagAlreadyExistsException",
 			"The image tag '%s' already exists in the '%s' repository and cannot be overwritten because the tag is immutable.",
 			p.tag, r.name)
+	}
+	if !exists && r.images.len() >= maxImages {
+		return nil, errorf("LimitExceededException",
+			"The repository with name '%s' in registry with id '%s' already has %d images", r.name, r.region.Account.ID, maxImages)
 	}
 	if !exists {
 		if img, err = r.newImage(m, digest, p); err != nil {

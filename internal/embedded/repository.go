@@ -101,6 +101,9 @@ func (r *Region) CreateRepository(name string, o RepositoryOptions) (*Repository
 		return nil, errorf("RepositoryAlreadyExistsException",
 			"The repository with name '%s' already exists in the registry with id '%s'", name, r.Account.ID)
 	}
+	if r.ecr.repositories.len() >= maxRepositories {
+		return nil, errorf("LimitExceededException", "The registry with id '%s' already has %d repositories", r.Account.ID, maxRepositories)
+	}
 	r.ecr.repositories.put(name, repo)
 	return repo, nil
 }
