@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/regsweep/regsweep/internal/graph"
@@ -95,6 +96,11 @@ func (j *Judged) limit(share float64) {
 	}
 	j.over = fmt.Sprintf("%d of %d images would go, which is more than limits.maxShare allows (%.4g%%); raise it to let them go",
 		n, len(j.Verdicts), share*100)
+	j.hold()
+}
+
+// hold holds all that would go.
+func (j *Judged) hold() {
 	for i, v := range j.Verdicts {
 		if goes(v) {
 			j.Verdicts[i] = policy.VerdictHeld
@@ -183,20 +189,32 @@ func (j *Judged) spare(why string, stays func(i int32) bool) {
 	}
 	j.close()
 	if j.over != "" { // the repository was held, and stays so
-		j.limit(0)
+		j.hold()
 	}
 }
 
 // SpareChanged keeps the families that are no longer as they were judged: now is
 // the repository as it is, and gone says which images were deleted meanwhile. A
-// member must have the same tags, and everything that holds it or lives with it
-// must have been condemned with it, but for what it held already then and
-// another root keeps.
+// member must have the same tags and the same push time, and everything that
+// holds it or lives with it must have been condemned with it, but for what it
+// held already then and another root keeps. An index that came, or that cannot
+// be read any more, could list any of them, so that all stay.
 func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
+	was := make([]int32, len(now.Images)) // where each was then, or -1
 	condemned := make([]bool, len(now.Images))
 	for k := range now.Images {
-		i, ok := j.Graph.Find(now.Images[k].Digest)
-		condemned[k] = ok && goes(j.Verdicts[i])
+		was[k] = -1
+		// What was pushed again is another image than the rules have judged.
+		if i, ok := j.Graph.Find(now.Images[k].Digest); ok && now.Images[k].PushedAt == j.Graph.Images[i].PushedAt {
+			was[k], condemned[k] = i, goes(j.Verdicts[i])
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(now.Unreadable)) {
+		_, before := j.Graph.Unreadable[int(was[k])]
+		if late := was[k] >= 0 && gone(was[k]); !before && !late {
+			j.spare(fmt.Sprintf("the index %s cannot be read, and could list it by now", now.Images[k].Digest), func(i int32) bool { return !gone(i) })
+			return
+		}
 	}
 	needed := make([]bool, len(now.Images)) // what is not condemned lists it, or it is attached to that
 	for k := range now.Images {
@@ -206,16 +224,13 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 			}
 		}
 	}
-	held := func(i, k int32) bool {
-		m, ok := j.Graph.Find(now.Images[k].Digest)
-		return ok && slices.Contains(j.Graph.Members(i), m)
-	}
+	held := func(i, k int32) bool { return was[k] >= 0 && slices.Contains(j.Graph.Members(i), was[k]) }
 	same := func(i int32) bool {
 		k, ok := now.Find(j.Graph.Images[i].Digest)
-		if !ok || gone(i) {
+		if !ok || was[k] >= 0 && gone(i) {
 			return true // there is nothing left to lose
 		}
-		return slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&
+		return was[k] >= 0 && slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&
 			!needed[k] &&
 			!slices.ContainsFunc(now.Members(k), func(m int32) bool { return !condemned[m] && !held(i, m) })
 	}

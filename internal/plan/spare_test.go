@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -130,5 +131,85 @@ func TestSpareUsedSharedImage(t *testing.T) {
 	j.Spare(uses)
 	if diff := cmp.Diff(set{D("other").String(): true}, going(j)); diff != "" {
 		t.Errorf("what goes (-want +got):\n%s", diff)
+	}
+}
+
+// TestSpareChangedPushedAgain: an image that somebody deleted and pushed again is
+// another one than the rules have judged, and what it holds is held.
+func TestSpareChangedPushedAgain(t *testing.T) {
+	const old = 50 * Day
+	index := func(age time.Duration) *Repository {
+		return New("r").Add("index", Age(age), Lists("x")).Add("x", Age(old)).Add("sbom", Age(old), Subject("x")).Add("sig", Age(old), Subject("index"))
+	}
+	for _, tt := range []struct {
+		name     string
+		was, now *Repository
+		gone     string
+		want     []string
+	}{
+		{"not asked for yet", New("r").Add("a", Age(old), Tags("v1")).Add("b", Age(old)), New("r").Add("a", Age(0), Tags("v1")).Add("b", Age(old)), "", []string{"b"}},
+		{"deleted by this run, and what it holds is not yet", index(old), index(0), "index", []string{"index"}},
+		{"deleted by this run, and a late listing has it still", index(old), index(old), "index", []string{"index", "x", "sbom", "sig"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := run{repo: tt.was, spec: rule(older(30 * Day))}.judge(t)
+			j.SpareChanged(tt.now.Graph(), func(i int32) bool { return j.Graph.Images[i].Digest == D(tt.gone) })
+			want := set{}
+			for _, name := range tt.want {
+				want[D(name).String()] = true
+			}
+			// What is gone is no longer asked for, whatever its verdict.
+			got := going(j)
+			if tt.gone != "" {
+				got[D(tt.gone).String()] = true
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("what goes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSpareChangedUnreadable: an index that came, and that cannot be read, could
+// list any image. One that could not be read before holds what it held then.
+func TestSpareChangedUnreadable(t *testing.T) {
+	const old = 50 * Day
+	repo := func() *Repository { return New("r").Add("a", Age(old), Tags("v1")).Add("b", Age(old)) }
+	unread := func() *Repository { return guarded(repo().Add("index", Lists("b")).Unread("index")) }
+	for _, tt := range []struct {
+		name     string
+		was, now *Repository
+		want     set
+	}{
+		{"it is new", repo(), unread(), set{}},
+		{"it could be read before", repo().Add("index", Lists("b")), unread(), set{}},
+		{"it could not be read before", unread(), unread(), set{D("a").String(): true}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			j := run{repo: tt.was, spec: rule(older(30 * Day))}.judge(t)
+			j.SpareChanged(tt.now.Graph(), func(int32) bool { return false })
+			if diff := cmp.Diff(tt.want, going(j)); diff != "" {
+				t.Errorf("what goes (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSpareOverLimit: a repository that the limit holds stays held, for the same
+// reason, whatever is spared in it.
+func TestSpareOverLimit(t *testing.T) {
+	repo := New("r").Add("a", Tags("v1")).Add("b")
+	j := run{repo: repo, spec: policy.Spec{Rules: []policy.Rule{{}}, Limits: policy.Limits{MaxShare: 0.1}}}.judge(t)
+	before := j.Image(0)
+	uses, err := policy.NewUses([]image.Use{used(":v1")}, holders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Spare(uses)
+	if diff := cmp.Diff(before, j.Image(0)); diff != "" {
+		t.Errorf("what is not in use (-before +after):\n%s", diff)
+	}
+	if got := going(j); len(got) > 0 {
+		t.Errorf("%v go", got)
 	}
 }

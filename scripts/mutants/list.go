@@ -73,6 +73,8 @@ var mutants = []mutant{
 		"for _, c := range e.newestRoots(n) {", "for _, c := range e.newestRoots(n - 1) {", law},
 	{"the grace period is over at once", "internal/policy/grace.go",
 		"case since.Known() && e.within(since, e.p.grace):", "case since.Known() && e.within(since, 0):", grace},
+	{"a mark from before the push counts", "internal/policy/grace.go",
+		"at > m.KeptAt() && at >= m.pushed {", "at > m.KeptAt() {", grace},
 
 	// Apply.
 	{"apply does not compare tags with the plan", "internal/plan/left.go",
@@ -80,7 +82,9 @@ var mutants = []mutant{
 	{"apply lets go what was not planned", "internal/plan/repository.go",
 		"if other < 0 && !confirmed[i] && goes(j.Verdicts[i]) {", "if other < -1 && !confirmed[i] && goes(j.Verdicts[i]) {", confirm},
 	{"a tag that moves during an apply is not seen", "internal/plan/repository.go",
-		"return slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&", "return len(now.Images[k].Tags) >= 0 &&", confirm},
+		"return was[k] >= 0 && slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&", "return was[k] >= 0 &&", confirm},
+	{"an image that was pushed again during an apply is not seen", "internal/plan/repository.go",
+		"; ok && now.Images[k].PushedAt == j.Graph.Images[i].PushedAt {", "; ok {", test{pkg: "internal/plan", run: "TestSpare"}},
 	{"usage is not read again during an apply", "internal/app/apply.go",
 		"w.app.Now().Sub(w.at) < w.app.Recheck", "w.app.Recheck > 0", readAgain},
 	{"images are not read again during an apply", "internal/app/apply.go",
