@@ -147,6 +147,8 @@ type Repository struct {
 	TagsError error
 	// CreatedAt is zero where the registry does not say.
 	CreatedAt Time
+	// Mutability says which tags can be moved.
+	Mutability Mutability
 }
 
 // Contents is everything that a registry says of one repository: the input of

@@ -71,12 +71,16 @@ func (e *TagTakenError) Error() string {
 type TagLimitError struct {
 	Digest image.Digest
 	Tag    string
-	// Err is the registry's own error.
+	// Err is the registry's own error, or nil where it was not asked.
 	Err error
 }
 
 func (e *TagLimitError) Error() string {
-	return fmt.Sprintf("%s cannot have the tag %s: it has as many tags as the registry allows: %v", e.Digest, e.Tag, e.Err)
+	text := fmt.Sprintf("%s cannot have the tag %s: it has as many tags as the registry allows", e.Digest, e.Tag)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
 }
 
 // Unwrap returns the registry's own error.

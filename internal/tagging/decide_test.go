@@ -238,3 +238,36 @@ func TestRoom(t *testing.T) {
 		}
 	}
 }
+
+// An image that has as many tags as it may have takes a mark only where an older
+// one can go before, and a tag from another image never.
+func TestFull(t *testing.T) {
+	dated, named := tagging.Spec{Refresh: Day, KeepPerImage: 1}, tagging.Spec{Tag: policy.Tag{Name: "production"}}
+	many := func(n int) (tags []string) {
+		for i := range n {
+			tags = append(tags, fmt.Sprint("x", i))
+		}
+		return tags
+	}
+	running := []image.Use{use(image.Running, "web:x0")}
+	for _, tt := range []struct {
+		name string
+		spec tagging.Spec
+		repo *Repository
+		want bool
+	}{
+		{"room for one", dated, New("web").Add("a", Tags(many(999)...)), false},
+		{"no room", dated, New("web").Add("a", Tags(many(1000)...)), true},
+		{"one mark, which stays until there is another", dated, New("web").Add("a", Tags(many(999)...), Tags(mark(2*Day))), true},
+		{"two marks", dated, New("web").Add("a", Tags(many(998)...), Tags(mark(2*Day), mark(3*Day))), false},
+		{"a name", named, New("web").Add("a", Tags(many(1000)...)), true},
+		{"a name that another has", named, New("web").Add("a", Tags(many(998)...), Tags(mark(2*Day), mark(3*Day))).Add("b", Tags("production")), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			images := decide(t, tt.spec, tt.repo, running...)
+			if len(images) != 1 || images[0].Full() != tt.want {
+				t.Errorf("full: %t of %d images, want %t", images[0].Full(), len(images), tt.want)
+			}
+		})
+	}
+}

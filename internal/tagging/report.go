@@ -6,6 +6,7 @@ import (
 
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
+	"github.com/regsweep/regsweep/internal/policy"
 )
 
 // Schema names the JSON form of a Report.
@@ -163,6 +164,13 @@ func (i *Image) Room() (remove []string, anchor string) {
 		return nil, ""
 	}
 	return remove, i.marks[0].tag
+}
+
+// Full reports whether the image has as many tags as it may have, and none that
+// can go before another one is written.
+func (i *Image) Full() bool {
+	remove, _ := i.Room()
+	return len(i.all) >= policy.MaxTags && (i.Action == Move || len(remove) == 0)
 }
 
 // Forget takes a mark that is gone from those that the image has.

@@ -71,6 +71,7 @@ func (r *Reader) list(ctx context.Context, want func(name string) bool) (found [
 			found = append(found, repositoryARN{
 				Repository: image.Repository{
 					Registry: r.id.Name, Name: strings.Clone(name), CreatedAt: moment(repository.CreatedAt),
+					Mutability: mutability(&repository),
 				},
 				arn: strings.Clone(aws.ToString(repository.RepositoryArn)),
 			})
@@ -80,6 +81,25 @@ func (r *Reader) list(ctx context.Context, want func(name string) bool) (found [
 	// A list that changes while it is read can have a repository on two pages.
 	found = slices.CompactFunc(found, func(a, b repositoryARN) bool { return a.Name == b.Name })
 	return found, total, nil
+}
+
+// mutability returns which tags of a repository can be moved, as far as the answer
+// tells.
+func mutability(r *types.Repository) (m image.Mutability) {
+	switch r.ImageTagMutability {
+	case types.ImageTagMutabilityImmutable:
+		m.Immutable = true
+		return m
+	case types.ImageTagMutabilityImmutableWithExclusion:
+		m.Immutable = true
+	case types.ImageTagMutabilityMutableWithExclusion:
+	default:
+		return m
+	}
+	for _, filter := range r.ImageTagMutabilityExclusionFilters {
+		m.Except = append(m.Except, strings.Clone(aws.ToString(filter.Filter)))
+	}
+	return m
 }
 
 // moment converts a time of the API; none is the unknown time.
