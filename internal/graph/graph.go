@@ -67,7 +67,7 @@ func Build(c *image.Contents) *Graph {
 	var referrers []edge
 
 	for i := range c.Images {
-		if c.Images[i].IsIndex() {
+		if g.isIndex(i) {
 			g.Kinds[i] = Index
 		}
 		m := c.Manifests[i]
@@ -190,11 +190,24 @@ func (g *Graph) subjects(i int, yield func(image.Digest)) {
 		// The bare form names the index of the referrers tag schema. The same
 		// form on anything else is somebody's content tag: a plain image, or an
 		// index of platforms.
-		if suffix == "" && (!img.IsIndex() || listsPlatforms(g.Manifests[i])) {
+		if suffix == "" && (!g.isIndex(i) || listsPlatforms(g.Manifests[i])) {
 			continue
 		}
 		claim(subject)
 	}
+}
+
+// isIndex reports whether image i is an index. Where the registry does not tell
+// its type, its manifest does; one that cannot be read may be one.
+func (g *Graph) isIndex(i int) bool {
+	if g.Images[i].IsIndex() {
+		return true
+	}
+	if m := g.Manifests[i]; m != nil {
+		return len(m.Children) > 0 || image.IsIndexType(m.MediaType)
+	}
+	_, unread := g.Unreadable[i]
+	return unread
 }
 
 // listsPlatforms reports whether an index is one of a multi-platform image.

@@ -157,3 +157,35 @@ func TestCircles(t *testing.T) {
 		})
 	}
 }
+
+// An index of which the registry does not tell the media type is known by its
+// manifest, and as what it is where that cannot be read.
+func TestIndexOfUnknownType(t *testing.T) {
+	build := func(fallback Option) *Repository {
+		return New("r").Add("plain").Add("sbom").Add("fallback", Tags(tagOf("plain", "")), fallback)
+	}
+	for _, tt := range []struct {
+		name   string
+		repo   *Repository
+		family []string
+	}{
+		{"it lists images", build(Artifacts("sbom")), []string{"fallback", "plain", "sbom"}},
+		{"it lists none, and names its type", build(Artifacts()), []string{"fallback", "plain"}},
+		{"it cannot be read", build(Artifacts("sbom")).Unread("fallback"), []string{"fallback", "plain"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			at, _ := tt.repo.Graph().Find(D("fallback"))
+			if m := tt.repo.Manifests[at]; m != nil && len(m.Children) == 0 {
+				m.MediaType = tt.repo.Images[at].MediaType()
+			}
+			tt.repo.Images[at].Type = nil
+			g := tt.repo.Graph()
+			root, _ := g.Find(D("plain"))
+			var family []int32
+			g.NewWalker().Family(root, func(m int32) { family = append(family, m) })
+			if diff := cmp.Diff(tt.family, list(g, family)); diff != "" {
+				t.Errorf("family (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
