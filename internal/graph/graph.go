@@ -207,7 +207,7 @@ func (g *Graph) isIndex(i int) bool {
 		return len(m.Children) > 0 || image.IsIndexType(m.MediaType)
 	}
 	_, unread := g.Unreadable[i]
-	return unread
+	return unread && g.Images[i].MediaType() == ""
 }
 
 // listsPlatforms reports whether an index is one of a multi-platform image.
