@@ -89,6 +89,11 @@ func (p ecsPage) start(c *Call, scope string, byDefault int) (string, int, error
 	return key, size, nil
 }
 
+// isHere reports whether what a request names is no ARN, or one of the region.
+func (r *Region) isHere(name string) bool {
+	return !strings.HasPrefix(name, "arn:") || strings.HasPrefix(name, r.ecsARN(""))
+}
+
 // lastPart returns what follows the last slash.
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 

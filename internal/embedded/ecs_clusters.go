@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"regexp"
+	"strings"
 	"sync"
 )
 
@@ -76,10 +77,26 @@ func (s *ecsState) cluster(name string) (*ECSCluster, error) {
 		name = defaultCluster
 	}
 	cluster, exists := s.clusters.get(lastPart(name))
-	if !exists {
+	if !exists || !cluster.region.isHere(name) {
 		return nil, errorf("ClusterNotFoundException", "Cluster not found.")
 	}
 	return cluster, nil
+}
+
+// checkARN returns the error for the ARN of a service or task that is not of the
+// cluster. What is no ARN is right.
+func (c *ECSCluster) checkARN(name string) error {
+	if !strings.HasPrefix(name, "arn:") {
+		return nil
+	}
+	if !c.region.isHere(name) {
+		return invalid("Invalid identifier: %s is of another region or account.", name)
+	}
+	// The old form of ARNs does not name the cluster.
+	if parts := strings.Split(name, "/"); len(parts) > 2 && parts[1] != c.name {
+		return invalid("Identifier is for %s. Your cluster is %s", parts[1], c.name)
+	}
+	return nil
 }
 
 // clusterOutput is Cluster in the service model.

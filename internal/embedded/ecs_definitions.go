@@ -70,6 +70,9 @@ func (l *definitionList) all() []*taskDefinition {
 // find returns the definition that a request names by ARN, by family and
 // revision, or by family, which is the newest ACTIVE one.
 func (l *definitionList) find(region *Region, name string) (*taskDefinition, bool) {
+	if !region.isHere(name) {
+		return nil, false
+	}
 	name = lastPart(name)
 	if strings.Contains(name, ":") {
 		d, ok := l.byARN[region.ecsARN("task-definition/"+name)]

@@ -88,6 +88,9 @@ func (s *ecsState) service(cluster, name string) (*ECSService, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.checkARN(name); err != nil {
+		return nil, err
+	}
 	service, exists := c.services.get(lastPart(name))
 	if !exists {
 		return nil, serviceNotFound()
@@ -262,6 +265,9 @@ func describeServices(c *Call, in *describeServicesInput) (any, error) {
 		return nil, err
 	}
 	for _, name := range in.Services {
+		if err := cluster.checkARN(name); err != nil {
+			return nil, err
+		}
 		if s, exists := cluster.services.get(lastPart(name)); exists {
 			out.Services = append(out.Services, s.describe())
 		} else {

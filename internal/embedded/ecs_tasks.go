@@ -64,6 +64,9 @@ func (c *ECSCluster) StopTask(task string) error {
 }
 
 func (c *ECSCluster) stopTask(name string) (*ecsTask, error) {
+	if err := c.checkARN(name); err != nil {
+		return nil, err
+	}
 	task, exists := c.task(name)
 	if !exists {
 		return nil, invalid("The referenced task was not found.")
@@ -263,6 +266,9 @@ func describeTasks(c *Call, in *describeTasksInput) (any, error) {
 	}
 	out := tasksOutput{[]taskOutput{}, []ecsFailure{}}
 	for _, name := range in.Tasks {
+		if err := cluster.checkARN(name); err != nil {
+			return nil, err
+		}
 		if task, exists := cluster.task(name); exists {
 			out.Tasks = append(out.Tasks, task.describe())
 		} else {

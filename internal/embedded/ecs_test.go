@@ -144,6 +144,63 @@ func TestECSErrors(t *testing.T) {
 }
 
 // TestECSPages: how many entries a page has where nobody says.
+// TestECSElsewhere asks for what is in another region or cluster by its ARN. It is
+// never taken for what has the same name here.
+func TestECSElsewhere(t *testing.T) {
+	w, client, web := ecsWorld()
+	reference, _ := appImage(w, "web", "v2")
+	embedded.Must(w.region.ECS().CreateCluster("stage"))
+	far := w.Account(home).Region("us-east-2").ECS()
+	definition := far.RegisterTaskDefinition("web", reference)
+	cluster := embedded.Must(far.CreateCluster("prod"))
+	service := embedded.Must(cluster.CreateService(embedded.ECSServiceOptions{Name: "web", TaskDefinition: definition, DesiredCount: 1}))
+	tasks, err := client.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String("prod")})
+	wantCode(t, err, "")
+	for name, test := range map[string]struct {
+		code string
+		call func() error
+	}{
+		"tasks of a cluster elsewhere": {"ClusterNotFoundException", func() error {
+			_, err := client.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String(cluster.ARN())})
+			return err
+		}},
+		"a service elsewhere": {"InvalidParameterException", func() error {
+			_, err := client.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("prod"), Services: []string{service.ARN()}})
+			return err
+		}},
+		"a service of another cluster": {"InvalidParameterException", func() error {
+			_, err := client.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("stage"), Services: []string{web.ARN()}})
+			return err
+		}},
+		"deployments of a service of another cluster": {"InvalidParameterException", func() error {
+			_, err := client.ListServiceDeployments(t.Context(), &ecs.ListServiceDeploymentsInput{Cluster: aws.String("stage"), Service: aws.String(web.ARN())})
+			return err
+		}},
+		"a task of another cluster": {"InvalidParameterException", func() error {
+			_, err := client.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: aws.String("stage"), Tasks: tasks.TaskArns})
+			return err
+		}},
+		"a task definition elsewhere": {"ClientException", func() error {
+			_, err := client.DescribeTaskDefinition(t.Context(), &ecs.DescribeTaskDefinitionInput{TaskDefinition: &definition})
+			return err
+		}},
+		"a task definition elsewhere to run": {"ClientException", func() error {
+			_, err := client.RunTask(t.Context(), &ecs.RunTaskInput{Cluster: aws.String("prod"), TaskDefinition: &definition})
+			return err
+		}},
+		"a task of the cluster": {"", func() error {
+			_, err := client.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: aws.String(ecsARN + "cluster/prod"), Tasks: tasks.TaskArns})
+			return err
+		}},
+		"the old form of an ARN": {"", func() error {
+			_, err := client.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("prod"), Services: []string{ecsARN + "service/web"}})
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) { wantCode(t, test.call(), test.code) })
+	}
+}
+
 func TestECSPages(t *testing.T) {
 	w, client, web := ecsWorld()
 	prod := embedded.Must(w.region.ECS().CreateCluster("prod"))

@@ -187,3 +187,45 @@ func wantLimit(t *testing.T, err error) {
 		t.Errorf("error %v, want LimitExceededException", err)
 	}
 }
+
+// TestAnswersAreCopies changes an image after it was answered for and before the
+// answer is encoded, which happens without the lock.
+func TestAnswersAreCopies(t *testing.T) {
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	srv := New(Options{Clock: func() time.Time { return now }})
+	repo := srv.Account(DefaultAccount).Region("eu-west-1").MustCreateRepository("apps/web", RepositoryOptions{})
+	repo.MustPush(Push{Manifest: NewImage(ConfigBlob("a", 1)).Bytes(), Tags: []string{"v1", "v2", "v3"}, At: now.Add(-100 * 24 * time.Hour)})
+	const text = `{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 30}, "action": {"type": "expire"}}]}`
+	if _, err := repo.PreviewLifecyclePolicy(text); err != nil {
+		t.Fatal(err)
+	}
+	c := &Call{Server: srv, Account: repo.region.Account, Region: repo.region, Now: now, service: ecrService()}
+	for name, answer := range map[string]operation{
+		"GetLifecyclePolicyPreview": func(c *Call) (any, error) {
+			return getLifecyclePolicyPreview(c, repo, &lifecyclePreviewInput{})
+		},
+		"DescribeImages": func(c *Call) (any, error) { return describeImages(c, repo, &imagesInput{}) },
+		"ListImages":     func(c *Call) (any, error) { return listImages(c, repo, &imagesInput{}) },
+	} {
+		out, err := answer(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := encode(c, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		repo.mu.Lock()
+		img := repo.byTag["v1"]
+		img.removeTag("v1")
+		repo.mu.Unlock()
+		after, err := encode(c, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(before), string(after)); diff != "" {
+			t.Errorf("%s: the answer changed with the image (-before +after):\n%s", name, diff)
+		}
+		img.addTag("v1")
+	}
+}

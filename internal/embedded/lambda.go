@@ -43,9 +43,22 @@ func lambdaService() *service {
 	}
 }
 
-// functionReference splits a function name of the API: a name, a partial ARN or
-// an ARN, each with or without a qualifier.
-var functionReference = regexp.MustCompile(`^(?:arn:aws:lambda:[a-z0-9-]+:)?(?:[0-9]{12}:)?(?:function:)?([a-zA-Z0-9_-]{1,64})(?::(\$LATEST|[a-zA-Z0-9_-]+))?$`)
+// functionFormat is the form of a function name of the API: a name, a partial ARN
+// or an ARN, each with or without a qualifier.
+var functionFormat = regexp.MustCompile(`^(?:arn:aws:lambda:([a-z0-9-]+):)?(?:([0-9]{12}):)?(?:function:)?([a-zA-Z0-9_-]{1,64})(?::(\$LATEST|[a-zA-Z0-9_-]+))?$`)
+
+// functionReference is what a function name of the API says; all but the name may
+// be "".
+type functionReference struct{ region, account, name, qualifier string }
+
+// parseFunction splits a function name of the API.
+func parseFunction(text string) (functionReference, bool) {
+	parts := functionFormat.FindStringSubmatch(text)
+	if parts == nil {
+		return functionReference{}, false
+	}
+	return functionReference{parts[1], parts[2], parts[3], parts[4]}, true
+}
 
 // lambdaARN returns the ARN of a function.
 func (r *Region) lambdaARN(function string) string {
@@ -54,8 +67,8 @@ func (r *Region) lambdaARN(function string) string {
 
 // lambdaResource names what a call is about for the message of a denial.
 func lambdaResource(c *Call) string {
-	if parts := functionReference.FindStringSubmatch(c.Path("FunctionName")); parts != nil {
-		return c.Region.lambdaARN(parts[1])
+	if f, ok := parseFunction(c.Path("FunctionName")); ok {
+		return c.Region.lambdaARN(f.name)
 	}
 	return "*"
 }

@@ -79,11 +79,11 @@ func (l Lambda) CreateArchiveFunction(name string) (*Function, error) {
 }
 
 func (l Lambda) create(name, imageURI string, archive bool) (*Function, error) {
-	parts := functionReference.FindStringSubmatch(name)
-	if parts == nil || parts[2] != "" {
+	reference, ok := parseFunction(name)
+	if !ok || reference.qualifier != "" {
 		return nil, invalidValue("%s is not a function name", name)
 	}
-	f := &Function{region: l.region, name: parts[1], archive: archive}
+	f := &Function{region: l.region, name: reference.name, archive: archive}
 	if err := f.setCode(imageURI); err != nil {
 		return nil, err
 	}

@@ -38,6 +38,14 @@ func TestLambdaErrors(t *testing.T) {
 			_, err := c.GetFunction(ctx, &lambda.GetFunctionInput{FunctionName: aws.String("none")})
 			return err
 		}},
+		{"a function of another region", "ResourceNotFoundException", func(ctx context.Context, c *lambda.Client) error {
+			_, err := c.GetFunction(ctx, &lambda.GetFunctionInput{FunctionName: aws.String("arn:aws:lambda:us-east-2:" + home + ":function:orders")})
+			return err
+		}},
+		{"a function of another account", "AccessDeniedException", func(ctx context.Context, c *lambda.Client) error {
+			_, err := c.GetFunction(ctx, &lambda.GetFunctionInput{FunctionName: aws.String(other + ":function:orders")})
+			return err
+		}},
 		{"no such version", "ResourceNotFoundException", func(ctx context.Context, c *lambda.Client) error {
 			_, err := c.GetFunction(ctx, &lambda.GetFunctionInput{FunctionName: orders, Qualifier: aws.String("9")})
 			return err

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -51,19 +52,20 @@ func revisionID(name string, v functionVersion) string {
 // that it asks for, which may be "". The lock is held.
 func (c *Call) function() (*Function, string, error) {
 	name := c.Path("FunctionName")
-	parts := functionReference.FindStringSubmatch(name)
-	if parts == nil {
+	reference, ok := parseFunction(name)
+	switch {
+	case !ok:
 		return nil, "", invalidValue("%s is not a function name", name)
+	case cmp.Or(reference.region, c.Region.Name) != c.Region.Name:
+		return nil, "", functionNotFound(name)
+	case cmp.Or(reference.account, c.Account.ID) != c.Account.ID:
+		return nil, "", c.denied(name, " because no resource-based policy allows the "+c.permission()+" action")
 	}
-	qualifier := c.Query.Get("Qualifier")
-	if qualifier == "" {
-		qualifier = parts[2]
-	}
-	f, exists := c.Region.lambda.functions.get(parts[1])
+	f, exists := c.Region.lambda.functions.get(reference.name)
 	if !exists {
-		return nil, "", functionNotFound(c.Region.lambdaARN(parts[1]))
+		return nil, "", functionNotFound(c.Region.lambdaARN(reference.name))
 	}
-	return f, qualifier, nil
+	return f, cmp.Or(c.Query.Get("Qualifier"), reference.qualifier), nil
 }
 
 // lambdaPage returns where a page starts, from 0, and how many entries it has.

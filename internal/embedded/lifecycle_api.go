@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -202,7 +203,8 @@ func (i *image) hasTagStatus(status string) bool {
 
 func (a *affected) result(now time.Time) lifecyclePreviewResult {
 	out := lifecyclePreviewResult{
-		ImageTags: a.tags, ImageDigest: a.digest, ImagePushedAt: epoch(a.pushed),
+		// A copy, for the answer is encoded when the lock is gone.
+		ImageTags: slices.Clone(a.tags), ImageDigest: a.digest, ImagePushedAt: epoch(a.pushed),
 		Action: lifecycleAction{Type: a.action}, AppliedRulePriority: a.priority, StorageClass: "STANDARD",
 	}
 	if strings.EqualFold(a.action, "TRANSITION") {

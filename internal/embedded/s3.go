@@ -148,23 +148,28 @@ func (b *Bucket) Keys() []string {
 // what may stand in its query string. What else stands there is for operations
 // that are not here. All may have x-id, by which the SDKs tell the operation.
 var s3Routes = []struct {
-	method string
-	key    bool
-	name   string
-	query  []string
-	marked string // must be in the query string
+	method    string
+	key       bool
+	name      string
+	query     []string
+	marked    string // must be in the query string
+	condition string // the one header with a condition that it knows
 }{
-	{http.MethodPut, false, "CreateBucket", nil, ""},
-	{http.MethodHead, false, "HeadBucket", nil, ""},
-	{http.MethodGet, false, "GetBucketLocation", []string{"location"}, "location"},
+	{http.MethodPut, false, "CreateBucket", nil, "", ""},
+	{http.MethodHead, false, "HeadBucket", nil, "", ""},
+	{http.MethodGet, false, "GetBucketLocation", []string{"location"}, "location", ""},
 	{http.MethodGet, false, "ListObjectsV2", []string{
 		"list-type", "prefix", "delimiter", "max-keys", "start-after", "continuation-token", "encoding-type", "fetch-owner",
-	}, "list-type"},
-	{http.MethodPut, true, "PutObject", nil, ""},
-	{http.MethodGet, true, "GetObject", nil, ""},
-	{http.MethodHead, true, "HeadObject", nil, ""},
-	{http.MethodDelete, true, "DeleteObject", nil, ""},
+	}, "list-type", ""},
+	{http.MethodPut, true, "PutObject", nil, "", "If-None-Match"},
+	{http.MethodGet, true, "GetObject", nil, "", "If-Match"},
+	{http.MethodHead, true, "HeadObject", nil, "", "If-Match"},
+	{http.MethodDelete, true, "DeleteObject", nil, "", ""},
 }
+
+// s3Conditions are the headers on which it depends whether a request is done. One
+// that the operation does not know must not be passed over.
+var s3Conditions = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "X-Amz-Expected-Bucket-Owner"}
 
 // serveS3 finds the operation of a request to Amazon S3.
 func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
@@ -179,6 +184,12 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request) {
 		known := true
 		for name := range query {
 			known = known && (name == "x-id" || slices.Contains(route.query, name))
+		}
+		for _, name := range s3Conditions {
+			if r.Header.Get(name) != "" && name != route.condition {
+				writeError(w, restXML, notImplemented("A header you provided implies functionality that is not implemented: %s", name), nil)
+				return
+			}
 		}
 		if known {
 			s.serve(w, r, s.xml, route.name)
