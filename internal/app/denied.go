@@ -5,10 +5,10 @@ import (
 	"errors"
 
 	"github.com/regsweep/regsweep/internal/awsapi"
-	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
+	"github.com/regsweep/regsweep/internal/registry"
 )
 
 // denial returns the part of an error that says that the caller may not make a
@@ -21,11 +21,23 @@ func denial(err error) error {
 	return nil
 }
 
-// outcomeOfAll is what became of the images of a call that failed as a whole: it
-// did nothing where each attempt at it was denied, and else may have been carried
-// out.
-func outcomeOfAll(err error) journal.State {
-	if denial(err) != nil && outcomeOf(image.Digest{}, err).Outcome == journal.Failed {
+// outcomeOfCall is what became of the images of a call that failed as a whole: it
+// did nothing where the registry says so or each attempt at it was denied, and
+// else may have been carried out.
+func outcomeOfCall(err error) journal.State {
+	var uncertain interface{ OutcomeUnknown() bool }
+	var missing *registry.ImageGoneError
+	var archived *registry.ArchivedError
+	var taken *registry.TagTakenError
+	var full *registry.TagLimitError
+	var last *registry.LastTagError
+	switch {
+	case errors.As(err, &uncertain):
+		if uncertain.OutcomeUnknown() {
+			return journal.Unknown
+		}
+		return journal.Failed
+	case denial(err) != nil, errors.As(err, &missing), errors.As(err, &archived), errors.As(err, &taken), errors.As(err, &full), errors.As(err, &last):
 		return journal.Failed
 	}
 	return journal.Unknown

@@ -187,7 +187,16 @@ func (l *ledger) manifests(ctx context.Context, images []int32) ([]registry.Fetc
 	return fetched, nil
 }
 
-// outcomeOf says what became of an image that was asked to be changed.
+// outcomeOfOne says what became of an image that a call was about alone.
+func outcomeOfOne(digest image.Digest, err error) journal.Outcome {
+	if err == nil {
+		return journal.Outcome{Digest: digest, Outcome: journal.Done}
+	}
+	return journal.Outcome{Digest: digest, Outcome: outcomeOfCall(err), Detail: err.Error()}
+}
+
+// outcomeOf says what became of an image, of those that a call was about, by what
+// the registry answered for it.
 func outcomeOf(digest image.Digest, err error) journal.Outcome {
 	o := journal.Outcome{Digest: digest, Outcome: journal.Done}
 	var referenced *registry.ReferencedError
@@ -239,7 +248,7 @@ func (t tagged) note(ctx context.Context, action journal.Action, digest image.Di
 	outcome := journal.Outcome{Digest: digest, Outcome: journal.Left, Detail: spared}
 	if err = l.allowed(); err == nil {
 		err = do()
-		outcome = outcomeOf(digest, err)
+		outcome = outcomeOfOne(digest, err)
 	}
 	// A journal that cannot be written ends the run, whatever else there is.
 	if writeErr := l.run.After(ctx, batch, []journal.Outcome{outcome}); writeErr != nil {

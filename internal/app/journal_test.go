@@ -258,6 +258,12 @@ type unsure struct{}
 func (unsure) Error() string        { return "no word of it" }
 func (unsure) OutcomeUnknown() bool { return true }
 
+// sure is an answer that says why nothing became of an image.
+type sure struct{}
+
+func (sure) Error() string        { return "KmsError" }
+func (sure) OutcomeUnknown() bool { return false }
+
 func TestOutcomes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		writer recorder
@@ -294,6 +300,71 @@ func TestOutcomes(t *testing.T) {
 			}
 			if outcome != tt.want || settled == tt.left {
 				t.Errorf("outcome %s, settled %t", outcome, settled)
+			}
+		})
+	}
+}
+
+// What is journaled of an image that was archived or marked in a call of its own is
+// what the registry says, and unknown where it says nothing.
+func TestOutcomesOfSingleImages(t *testing.T) {
+	lost := errors.New("connection reset")
+	for name, tt := range map[string]struct {
+		err  error
+		want journal.State
+	}{
+		"done":                            {nil, journal.Done},
+		"the answer is lost":              {lost, journal.Unknown},
+		"the credentials are over":        {&awsapi.CredentialsError{Expired: true}, journal.Unknown},
+		"not told":                        {unsure{}, journal.Unknown},
+		"denied":                          {forbidden("ecr:UpdateImageStorageClass"), journal.Failed},
+		"denied after an answer was lost": {&awsapi.LateDenialError{Err: forbidden("ecr:UpdateImageStorageClass")}, journal.Unknown},
+		"gone":                            {&registry.ImageGoneError{}, journal.Failed},
+		"archived":                        {fmt.Errorf("tag: %w", &registry.ArchivedError{}), journal.Failed},
+		"the tag is taken":                {&registry.TagTakenError{}, journal.Failed},
+		"too many tags":                   {&registry.TagLimitError{Err: lost}, journal.Failed},
+		"no anchor":                       {&registry.LastTagError{}, journal.Failed},
+		"refused":                         {sure{}, journal.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []journal.State
+			note := func(lines *journalWriter) {
+				for line := range bytes.Lines(lines.Bytes()) {
+					var rec journal.Record
+					if err := json.Unmarshal(line, &rec); err != nil {
+						t.Fatal(err)
+					}
+					if rec.After != nil {
+						got = append(got, rec.After.Images[0].Outcome)
+					}
+				}
+			}
+			w := &library{recorder: recorder{images: map[image.Digest]error{D("frozen"): tt.err}}}
+			repo := New("r").Add("young", Age(Day)).Add("frozen", Age(50*Day), Tags("cold"))
+			_, _, lines, err := applied(t, repo, w, 0)
+			if fatal := name == "the credentials are over"; (err != nil) != fatal {
+				t.Fatal(err)
+			}
+			note(lines)
+
+			marked := &journalWriter{call: func(string) {}}
+			place, err := journal.Open(journal.Stdout, objects.Env{}, marked)
+			if err != nil {
+				t.Fatal(err)
+			}
+			run, err := place.Begin(t.Context(), journal.Begin{}, Now.Time)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, _ := sweepOf(t, repo, w, policy.Delete)
+			c := &clerk{repo: repo, fails: map[string]error{"tag": tt.err}}
+			tagger := tagged{c, &ledger{run: run, judged: s.judged}}
+			if err := tagger.Tag(t.Context(), "r", D("frozen"), "regsweep-condemned-1770000000"); !errors.Is(err, tt.err) {
+				t.Fatal(err)
+			}
+			note(marked)
+			if diff := cmp.Diff([]journal.State{tt.want, tt.want}, got); diff != "" {
+				t.Errorf("archived, marked (-want +got):\n%s", diff)
 			}
 		})
 	}

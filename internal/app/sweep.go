@@ -169,7 +169,7 @@ func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outc
 	}
 	if err != nil {
 		for _, n := range asked {
-			outcomes[n].Outcome, outcomes[n].Detail = outcomeOfAll(err), err.Error()
+			outcomes[n].Outcome, outcomes[n].Detail = outcomeOfCall(err), err.Error()
 		}
 		for _, n := range asked {
 			s.fail(batch[n], err)
@@ -216,7 +216,7 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 		}
 		s.asked[i] = true
 		err = s.writer.Archive(awsapi.Unbroken(ctx, s.ledger.allowed), g.Repository.Name, g.Images[i].Digest)
-		outcome, denied := outcomeOf(g.Images[i].Digest, err), denial(err)
+		outcome, denied := outcomeOfOne(g.Images[i].Digest, err), denial(err)
 		var missing *registry.ImageGoneError
 		switch unsent := notSent(err); {
 		case unsent != nil:
@@ -232,7 +232,6 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 			err = nil
 		case fatal(ctx, err):
 			s.fail(i, err)
-			outcome.Outcome = journal.Unknown
 			err = fmt.Errorf("repository %s: %w", g.Repository.Name, err)
 		case denied != nil:
 			s.fail(i, denied)

@@ -31,6 +31,9 @@ func (e *ImageError) Error() string {
 	return fmt.Sprintf("%s: %s: %s", e.Digest, e.Code, e.Reason)
 }
 
+// OutcomeUnknown reports that ECR says what became of the image.
+func (e *ImageError) OutcomeUnknown() bool { return false }
+
 // UnknownOutcomeError says that ECR's answer does not tell what became of an
 // image that it was asked to delete or to archive.
 type UnknownOutcomeError struct {
