@@ -2,13 +2,11 @@ package lambdarun_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -196,77 +194,74 @@ func TestExpiredCredentials(t *testing.T) {
 }
 
 // An invocation that has too little time ends before its deadline and says where
-// to go on, until all is done.
+// to go on, and the next one does all that is left.
 func TestDeadline(t *testing.T) {
 	const repositories = 60
-	w := newWorld(repositories)
-	f := w.function(t, applying, "REGSWEEP_JOURNAL=s3://lambda-test/journal")
-	ask(t, f, `{"op":"plan","out":"s3://lambda-test/plan.json"}`)
-	w.SetFaults(embedded.FaultOn("ecr", "BatchDeleteImage", embedded.Fault{Kind: embedded.FaultHang, For: 800 * time.Millisecond}))
-	event := []byte(`{"op":"apply","plan":"s3://lambda-test/plan.json","out":"s3://lambda-test/reports/"}`)
-	const timeout = 8 * time.Second
-	deleted, invocations := 0, 0
-	for event != nil {
-		invocations++
-		started := time.Now()
-		answer, err := f.InvokeWithin(t.Context(), event, timeout)
-		if err != nil || time.Since(started) > timeout {
-			t.Fatalf("after %s: %v\n%s", time.Since(started), err, f.Log())
-		}
-		r := resultOf(t, answer)
-		deleted += r.Applied.Deleted
-		if event = nil; r.Next != nil {
-			if r.ExitCode != 3 {
-				t.Errorf("exit code %d with a next event", r.ExitCode)
+	lambdatest.RunLate(t, "ecr", "BatchDeleteImage", func(late *lambdatest.Late) func() {
+		w := newWorld(repositories)
+		f := w.function(t, applying, "REGSWEEP_JOURNAL=s3://lambda-test/journal")
+		ask(t, f, `{"op":"plan","out":"s3://lambda-test/plan.json"}`)
+		w.SetFaults(late.Fault)
+		answer, err := late.Invoke(t.Context(), f, []byte(`{"op":"apply","plan":"s3://lambda-test/plan.json","out":"s3://lambda-test/reports/"}`))
+		return func() {
+			if err != nil {
+				t.Fatalf("%v\n%s", err, f.Log())
 			}
-			event, err = json.Marshal(r.Next)
+			first := resultOf(t, answer)
+			if first.ExitCode != 3 || first.Applied.Deleted == 0 || first.Next == nil {
+				t.Fatalf("got %+v, %+v", first, first.Applied)
+			}
+			event, err := json.Marshal(first.Next)
 			if err != nil {
 				t.Fatal(err)
 			}
-		} else if r.ExitCode != 0 {
-			t.Errorf("exit code %d in the end", r.ExitCode)
+			second := ask(t, f, string(event))
+			if second.ExitCode != 0 || second.Next != nil || first.Applied.Deleted+second.Applied.Deleted != 2*repositories {
+				t.Errorf("got %+v, %+v after %+v", second, second.Applied, first.Applied)
+			}
+			if diff := cmp.Diff(map[string]int{"new": repositories, "used": repositories}, w.left()); diff != "" {
+				t.Errorf("left (-want +got):\n%s", diff)
+			}
+			if n := len(w.keys("reports/")); n != 2 {
+				t.Errorf("%d reports of 2 invocations", n)
+			}
+			// The journal of each is closed, also of that which time ended.
+			closed := 0
+			for _, key := range w.keys("journal/") {
+				body, _ := w.bucket.Get(key)
+				closed += bytes.Count(body, []byte(`"end":{`))
+			}
+			if closed != 2 {
+				t.Errorf("%d journals of 2 invocations are closed", closed)
+			}
 		}
-	}
-	if invocations < 2 || deleted != 2*repositories {
-		t.Errorf("%d invocations deleted %d images", invocations, deleted)
-	}
-	if diff := cmp.Diff(map[string]int{"new": repositories, "used": repositories}, w.left()); diff != "" {
-		t.Errorf("left (-want +got):\n%s", diff)
-	}
-	if n := len(w.keys("reports/")); n != invocations {
-		t.Errorf("%d reports of %d invocations", n, invocations)
-	}
-	// The journal of each is closed, also of those that time ended.
-	closed := 0
-	for _, key := range w.keys("journal/") {
-		body, _ := w.bucket.Get(key)
-		closed += bytes.Count(body, []byte(`"end":{`))
-	}
-	if closed != invocations {
-		t.Errorf("%d journals of %d invocations are closed", closed, invocations)
-	}
+	})
 }
 
 // Nobody sends the next event of a schedule, so that the receivers are told.
 func TestDeadlineOfASchedule(t *testing.T) {
-	w := newWorld(60)
-	topic := w.region.CreateTopic("regsweep")
-	w.SetFaults(embedded.FaultOn("ecr", "BatchDeleteImage", embedded.Fault{Kind: embedded.FaultHang, For: 500 * time.Millisecond}))
-	f := w.function(t, applying+"notify: [{sns: {topicArn: \""+topic+"\"}}]\n")
-	answer, err := f.InvokeWithin(t.Context(), []byte(scheduled), 4*time.Second)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, f.Log())
-	}
-	r := resultOf(t, answer)
-	if r.ExitCode != 3 || r.Applied.Deleted == 0 || r.Next == nil {
-		t.Errorf("got %+v", r)
-	}
-	if diff := cmp.Diff(&lambdarun.Event{Op: "apply", Notify: true}, r.Next); diff != "" {
-		t.Errorf("next (-want +got):\n%s", diff)
-	}
-	if told := w.Published(topic); len(told) != 1 || !strings.Contains(told[0].Message, "stopped before the function's deadline: the next run goes on") {
-		t.Errorf("told %+v", told)
-	}
+	lambdatest.RunLate(t, "ecr", "BatchDeleteImage", func(late *lambdatest.Late) func() {
+		w := newWorld(60)
+		topic := w.region.CreateTopic("regsweep")
+		w.SetFaults(late.Fault)
+		f := w.function(t, applying+"notify: [{sns: {topicArn: \""+topic+"\"}}]\n")
+		answer, err := late.Invoke(t.Context(), f, []byte(scheduled))
+		return func() {
+			if err != nil {
+				t.Fatalf("%v\n%s", err, f.Log())
+			}
+			r := resultOf(t, answer)
+			if r.ExitCode != 3 || r.Applied.Deleted == 0 {
+				t.Errorf("got %+v", r)
+			}
+			if diff := cmp.Diff(&lambdarun.Event{Op: "apply", Notify: true}, r.Next); diff != "" {
+				t.Errorf("next (-want +got):\n%s", diff)
+			}
+			if told := w.Published(topic); len(told) != 1 || !strings.Contains(told[0].Message, "stopped before the function's deadline: the next run goes on") {
+				t.Errorf("told %+v", told)
+			}
+		}
+	})
 }
 
 // Where nothing was done until the deadline, to go on would be to begin again.
@@ -276,13 +271,17 @@ func TestDeadlineWithoutProgress(t *testing.T) {
 		{`{"op":"apply"}`, "DescribeImages", "in shards"},
 		{`{"op":"apply"}`, "DescribeRepositories", "in shards"},
 	} {
-		w := newWorld(1)
-		w.SetFaults(embedded.FaultOn("ecr", test.operation, embedded.Fault{Kind: embedded.FaultHang, For: 20 * time.Second}))
-		_, err := w.function(t, applying).InvokeWithin(t.Context(), []byte(test.event), 3*time.Second)
-		var failed *lambdatest.Error
-		if !errors.As(err, &failed) || failed.Type != lambdarun.TypeDeadline || !strings.Contains(failed.Message, test.message) {
-			t.Errorf("%s: got %v", test.event, err)
-		}
+		lambdatest.RunLate(t, "ecr", test.operation, func(late *lambdatest.Late) func() {
+			w := newWorld(1)
+			w.SetFaults(late.Fault)
+			_, err := late.Invoke(t.Context(), w.function(t, applying), []byte(test.event))
+			return func() {
+				var failed *lambdatest.Error
+				if !errors.As(err, &failed) || failed.Type != lambdarun.TypeDeadline || !strings.Contains(failed.Message, test.message) {
+					t.Errorf("%s: got %v", test.event, err)
+				}
+			}
+		})
 	}
 }
 
@@ -325,9 +324,7 @@ func TestUnknownEvents(t *testing.T) {
 	if left := w.left(); left["old-1"] != 1 {
 		t.Errorf("left %v", left)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	if _, err := f.Invoke(ctx, []byte(scheduled)); err != nil {
+	if _, err := f.Invoke(t.Context(), []byte(scheduled)); err != nil {
 		t.Error(err)
 	}
 }

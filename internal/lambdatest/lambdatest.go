@@ -27,7 +27,7 @@ type Options struct {
 	Args []string
 	Env  []string
 	Dir  string
-	// Timeout is that of the function; the default is 30 s.
+	// Timeout is that of the function; the default is one that no machine misses.
 	Timeout time.Duration
 }
 
@@ -51,11 +51,15 @@ type Error struct {
 // Error returns type and message.
 func (e *Error) Error() string { return e.Type + ": " + e.Message }
 
+// patience is how long is waited for a process on a busy machine. It is less than
+// go test has for a package, so that its log is shown.
+const patience = 5 * time.Minute
+
 // New returns a function. Its processes are ended with the test.
 func New(t testing.TB, opts Options) *Function {
 	t.Helper()
 	if opts.Timeout == 0 {
-		opts.Timeout = 30 * time.Second
+		opts.Timeout = patience
 	}
 	f := &Function{opts: opts}
 	t.Cleanup(f.close)
@@ -212,7 +216,7 @@ func (i *instance) serveAnswer(w http.ResponseWriter, r *http.Request, failed bo
 func (i *instance) invoke(ctx context.Context, payload []byte, timeout time.Duration) ([]byte, error) {
 	i.id++
 	request := invocation{id: strconv.Itoa(i.id), payload: payload, timeout: timeout}
-	starting := time.NewTimer(time.Minute)
+	starting := time.NewTimer(patience)
 	defer starting.Stop()
 	fail := func(kind, format string, args ...any) error {
 		i.broken = true

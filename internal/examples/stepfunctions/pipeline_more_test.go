@@ -6,57 +6,56 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/regsweep/regsweep/internal/asltest"
 	"github.com/regsweep/regsweep/internal/embedded"
+	"github.com/regsweep/regsweep/internal/lambdatest"
 )
 
 // An invocation that has no time left says where to go on, and the machine goes on
 // there until all is done.
 func TestGoesOn(t *testing.T) {
-	w := newWorld()
-	want := map[string]string{}
-	for i := range 30 {
-		name := fmt.Sprintf("svc-%02d", i)
-		w.repository(name, usual...)
-		want[name] = ages(kept...)
-	}
-	f := w.function(t, file(t, "regsweep.yaml"), "MODE=apply")
-	w.invoke = func(event map[string]any) *asltest.Error {
-		if event["op"] == "apply" {
-			w.SetFaults(embedded.FaultOn("ecr", "BatchDeleteImage", embedded.Fault{Kind: embedded.FaultHang, For: time.Second}))
-		}
-		return nil
-	}
-	w.timeout = 5 * time.Second
 	// One shard, so that an invocation has more to do than it can.
 	large := strings.Replace(string(file(t, "state-machine.asl.json")), `"perShard": 500`, `"perShard": 30`, 1)
 	m, err := asltest.Parse([]byte(large), map[string]string{"Function": function, "Bucket": bucket, "Partition": "aws"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := w.execution("weekly", f)
-	if got := ended(t, e, m); got != "" {
-		t.Errorf("ended with %q", got)
-	}
-	if diff := cmp.Diff(want, w.left()); diff != "" {
-		t.Errorf("left (-want +got):\n%s", diff)
-	}
-	on := 0
-	for _, event := range e.Events() {
-		if strings.HasSuffix(event.State, ".GoOn") {
-			on++
+	lambdatest.RunLate(t, "ecr", "BatchDeleteImage", func(late *lambdatest.Late) func() {
+		w := newWorld()
+		want := map[string]string{}
+		for i := range 30 {
+			name := fmt.Sprintf("svc-%02d", i)
+			w.repository(name, usual...)
+			want[name] = ages(kept...)
 		}
-	}
-	if on == 0 {
-		t.Error("one invocation did it all: the test shows nothing")
-	}
-	if told := w.Published(w.topic); len(told) != 1 || !strings.Contains(told[0].Subject, "120 images deleted") {
-		t.Errorf("told %+v", told)
-	}
+		w.late = late
+		w.SetFaults(late.Fault)
+		e := w.execution("weekly", w.function(t, file(t, "regsweep.yaml"), "MODE=apply"))
+		how := ended(t, e, m)
+		return func() {
+			if how != "" {
+				t.Errorf("ended with %q", how)
+			}
+			if diff := cmp.Diff(want, w.left()); diff != "" {
+				t.Errorf("left (-want +got):\n%s", diff)
+			}
+			on := 0
+			for _, event := range e.Events() {
+				if strings.HasSuffix(event.State, ".GoOn") {
+					on++
+				}
+			}
+			if on != 1 {
+				t.Errorf("it went on %d times, want once", on)
+			}
+			if told := w.Published(w.topic); len(told) != 1 || !strings.Contains(told[0].Subject, "120 images deleted") {
+				t.Errorf("told %+v", told)
+			}
+		}
+	})
 }
 
 // What nothing can be done without ends the execution, with the type of the error.

@@ -61,8 +61,8 @@ type world struct {
 	invoke func(event map[string]any) *asltest.Error
 	// machineErrors are what the state machine could not read or write.
 	machineErrors []error
-	// timeout is that of the function.
-	timeout time.Duration
+	// late makes invocations that apply run out of time; it may be nil.
+	late *lambdatest.Late
 }
 
 func newWorld() *world {
@@ -70,7 +70,7 @@ func newWorld() *world {
 	region := srv.Account(embedded.DefaultAccount).Region("eu-west-1")
 	return &world{
 		Server: srv, region: region, bucket: embedded.Must(region.S3().CreateBucket(bucket)), topic: region.CreateTopic("regsweep"),
-		names: map[string]string{}, throttled: map[string]int{}, denied: map[string]bool{}, timeout: time.Minute,
+		names: map[string]string{}, throttled: map[string]int{}, denied: map[string]bool{},
 	}
 }
 
@@ -181,7 +181,11 @@ func (w *world) execution(name string, f *lambdatest.Function) *asltest.Executio
 					return nil, err
 				}
 			}
-			answer, err := f.InvokeWithin(ctx, payload, w.timeout)
+			invoke := f.Invoke
+			if w.late != nil && event["op"] == "apply" {
+				invoke = func(ctx context.Context, payload []byte) ([]byte, error) { return w.late.Invoke(ctx, f, payload) }
+			}
+			answer, err := invoke(ctx, payload)
 			var failed *lambdatest.Error
 			if errors.As(err, &failed) {
 				return nil, &asltest.Error{Name: failed.Type, Cause: failed.Message}
