@@ -102,6 +102,10 @@ func TestAction(t *testing.T) {
 		{"held", two + "limits: {maxDeletes: 1}\n", "", nil, 0, "4", post, "held by a gap or a limit"},
 		{"without a comment", two, "", []string{"COMMENT=false"}, 0, "10", "", ""},
 		{"no pull request", two, "", []string{"PULL_REQUEST="}, 0, "10", "", ""},
+		// A report that is too long is cut, also in the middle of a character: of the
+		// two one is.
+		{"a long report", strings.Replace(two, "name: all", "name: "+strings.Repeat("é", 40_000), 1), "", nil, 0, "10", post, "the rest is in the log of the job"},
+		{"a long report, a byte later", strings.Replace(two, "name: all", "name: x"+strings.Repeat("é", 40_000), 1), "", nil, 0, "10", post, "the rest is in the log of the job"},
 		{"a configuration with a mistake", "version: 2\n", "", nil, 2, "2", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
