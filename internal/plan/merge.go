@@ -66,14 +66,24 @@ func Merge(plans []*Plan, limits policy.Limits, price Price) (*Plan, error) {
 	return merged, merged.finish(limits, price, true)
 }
 
+// mergeSources joins what two plans say of the sources. All shards read the same.
 func (p *Plan) mergeSources(sources []Source) error {
-	for _, s := range sources {
-		i := slices.IndexFunc(p.Sources, func(o Source) bool { return o.Name == s.Name })
-		if i < 0 {
-			return &MergeError{fmt.Sprintf("the plans cannot be joined: only some of them know the usage source %s", s.Name)}
+	find := func(in []Source, name string) int {
+		return slices.IndexFunc(in, func(s Source) bool { return s.Name == name })
+	}
+	for i := range p.Sources {
+		into := &p.Sources[i]
+		at := find(sources, into.Name)
+		if at < 0 {
+			return &MergeError{fmt.Sprintf("the plans cannot be joined: only some of them know the usage source %s", into.Name)}
 		}
-		if into := &p.Sources[i]; s.Status != "ok" && into.Status == "ok" {
+		if s := sources[at]; s.Status != "ok" && (into.Status == "ok" || into.Ignored && !s.Ignored) {
 			*into = s
+		}
+	}
+	for _, s := range sources {
+		if find(p.Sources, s.Name) < 0 {
+			return &MergeError{fmt.Sprintf("the plans cannot be joined: only some of them know the usage source %s", s.Name)}
 		}
 	}
 	return nil
