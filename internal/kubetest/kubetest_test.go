@@ -1,14 +1,12 @@
 package kubetest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -365,9 +363,7 @@ func newClient(t *testing.T, config *rest.Config) dynamic.Interface {
 
 func list(t *testing.T, config *rest.Config, gvr schema.GroupVersionResource, namespace string) *unstructured.UnstructuredList {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	l, err := newClient(t, config).Resource(gvr).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	l, err := newClient(t, config).Resource(gvr).Namespace(namespace).List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

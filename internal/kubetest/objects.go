@@ -21,8 +21,9 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// settleTimeout bounds waiting for the API server to act on what it stored.
-const settleTimeout = 30 * time.Second
+// settleTimeout bounds waiting for the API server to act on what it stored: usually
+// some milliseconds, and more where other tests run at the same time.
+const settleTimeout = 3 * time.Minute
 
 var (
 	namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}

@@ -103,13 +103,12 @@ func waitEnded(t *testing.T, pid int) {
 	t.Helper()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
-	for range 100 {
-		if ended(pid) {
+	for began := time.Now(); !ended(pid); <-tick.C {
+		if time.Since(began) > settleTimeout {
+			t.Errorf("process %d still runs", pid)
 			return
 		}
-		<-tick.C
 	}
-	t.Errorf("process %d still runs", pid)
 }
 
 // ended tells whether a process is gone, or dead and only not yet reaped by

@@ -88,10 +88,14 @@ func (w *watching) wake() {
 	}
 }
 
+// patience is how long is waited for a real server on a busy machine. It is less
+// than go test has for a package, so that what was seen is shown.
+const patience = 5 * time.Minute
+
 // until waits until what was seen and told is as wanted.
 func (w *watching) until(what string, ok func() bool) {
 	w.t.Helper()
-	deadline := time.After(60 * time.Second)
+	deadline := time.After(patience)
 	for {
 		w.mu.Lock()
 		done := ok()
@@ -102,7 +106,7 @@ func (w *watching) until(what string, ok func() bool) {
 		select {
 		case <-w.changed:
 		case <-deadline:
-			w.t.Fatalf("%s: not within a minute; seen %v, errors %v", what, w.seen, w.errs)
+			w.t.Fatalf("%s: not within %s; seen %v, errors %v", what, patience, w.seen, w.errs)
 		}
 	}
 }
