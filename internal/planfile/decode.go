@@ -18,6 +18,9 @@ func (e *FormatError) Error() string { return "it is no plan, or was cut off: " 
 // Unwrap returns the cause.
 func (e *FormatError) Unwrap() error { return e.Err }
 
+// errOther ends the reading of a plan of another schema.
+var errOther = errors.New("a plan of another schema")
+
 // Read reads a plan as a stream; the images go into the store. Unknown fields
 // are passed over, since fields are only ever added to the format; what is not
 // a plan at all, or was cut off, is a *FormatError. A plan of another schema is
@@ -30,7 +33,11 @@ func Read(r io.Reader, store *Store) (*plan.Plan, error) {
 		seen[field] = true
 		switch field {
 		case "schema":
-			return d.Decode(&p.Schema)
+			err := d.Decode(&p.Schema)
+			if err == nil && p.Schema != plan.Schema {
+				err = errOther
+			}
+			return err
 		case "tool":
 			return d.Decode(&p.Tool)
 		case "createdAt":
@@ -62,8 +69,11 @@ func Read(r io.Reader, store *Store) (*plan.Plan, error) {
 		}
 		return d.skip()
 	})
-	if err == nil && p.Schema == plan.Schema {
-		for _, field := range []string{"tool", "createdAt", "config", "sources", "registries", "totals"} {
+	if errors.Is(err, errOther) {
+		return &plan.Plan{Schema: p.Schema}, nil
+	}
+	if err == nil {
+		for _, field := range []string{"schema", "tool", "createdAt", "config", "sources", "registries", "totals"} {
 			if !seen[field] {
 				err = fmt.Errorf("it has no %s", field)
 				break

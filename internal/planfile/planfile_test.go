@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
@@ -167,6 +169,24 @@ func TestBadPlans(t *testing.T) {
 	}
 }
 
+// A plan of another schema is read as far as that, whatever else it is.
+func TestOtherSchema(t *testing.T) {
+	for name, text := range map[string]string{
+		"the schema first": `{"schema": "regsweep.plan/v2", "registries": {"prod": 1}}`,
+		"and last":         `{"tool": "2.0.0", "sources": [], "schema": "regsweep.plan/v2"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := planfile.Read(strings.NewReader(text), newStore(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&plan.Plan{Schema: "regsweep.plan/v2"}, p, cmpopts.IgnoreUnexported(plan.Repository{})); diff != "" {
+				t.Errorf("plan (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	f.Add(write(f, example(f, newStore(f), 1, 2)))
 	f.Add([]byte(`{"schema": "regsweep.plan/v1", "registries": [{"repositories": [{"images": [{}]}]}]}`))
@@ -233,6 +253,23 @@ func TestStoredTogether(t *testing.T) {
 		})
 		if listed, listErr := repository.Listed(); err != nil || listErr != nil || n != images || listed != images {
 			t.Errorf("repository %d has %d images, and says %d; %v, %v", r, n, listed, err, listErr)
+		}
+	}
+}
+
+// Images of a store that was closed are an error, and never fewer images.
+func TestClosedStore(t *testing.T) {
+	for _, images := range []int{3, 5000} { // in memory, and in a file
+		store := planfile.NewStore()
+		p := example(t, store, 1, images)
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if list, err := p.Registries[0].Repositories[0].Images(); err == nil {
+			t.Errorf("%d of %d images, and no error", len(list), images)
+		}
+		if err := planfile.Write(io.Discard, p); err == nil {
+			t.Errorf("a plan of %d images is written, and no error", images)
 		}
 	}
 }

@@ -220,7 +220,8 @@ func (i stored) Each(visit func(*plan.Image) error) error {
 		return &storeError{err}
 	}
 	var img plan.Image // one for all of them, but for what it points to
-	for d.More() {
+	n := 0
+	for ; d.More(); n++ {
 		img = plan.Image{}
 		if err := d.Decode(&img); err != nil {
 			return &storeError{err}
@@ -231,6 +232,9 @@ func (i stored) Each(visit func(*plan.Image) error) error {
 	}
 	if _, err := d.Token(); err != nil {
 		return &storeError{err}
+	}
+	if n != i.count { // the store was closed
+		return &storeError{io.ErrUnexpectedEOF}
 	}
 	return nil
 }
