@@ -32,8 +32,12 @@ func defaultTimeouts() timeouts {
 // client returns a client that all services of a session share. base may hold
 // the certificates of AWS_CA_BUNDLE.
 func (t timeouts) client(base *awshttp.BuildableClient) aws.HTTPClient {
+	return t.over(base.WithDialerOptions(func(d *net.Dialer) { d.Timeout = t.dial }))
+}
+
+// over returns a client for connections as base makes them.
+func (t timeouts) over(base *awshttp.BuildableClient) aws.HTTPClient {
 	return base.
-		WithDialerOptions(func(d *net.Dialer) { d.Timeout = t.dial }).
 		WithTransportOptions(func(tr *http.Transport) {
 			dial := tr.DialContext
 			tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {

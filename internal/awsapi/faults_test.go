@@ -1,19 +1,17 @@
 package awsapi
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"sync/atomic"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	static "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/apprunner"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/ecr/types"
@@ -23,71 +21,11 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// server answers every request by one function, which is told the number of the
-// request from 1.
-type server struct {
-	*httptest.Server
-	calls atomic.Int64
-}
-
-func serve(t *testing.T, answer func(w http.ResponseWriter, n int)) *server {
-	t.Helper()
-	s := &server{}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := io.Copy(io.Discard, r.Body); err != nil {
-			return
-		}
-		answer(w, int(s.calls.Add(1)))
-	}))
-	t.Cleanup(s.Close)
-	return s
-}
-
-// config returns a configuration for a server, with retries that do not wait,
-// and the session that it came from.
-func (s *server) config(t *testing.T) (aws.Config, *Session) {
-	t.Helper()
-	session := NewSession(Options{
-		Region: "eu-west-1", Now: time.Now, Endpoint: s.URL, Version: "1.2.3",
-		Credentials: static.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
-		Random:      func() float64 { return 0 },
-	})
-	session.timeouts.silence = 100 * time.Millisecond
-	session.delays = delays{}
-	cfg, err := session.Config(t.Context(), Target{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg, session
-}
-
-const jsonType = "application/x-amz-json-1.1"
-
-// reply answers with a document.
-func reply(w http.ResponseWriter, status int, contentType, body string) {
-	w.Header().Set("Content-Type", contentType)
-	w.WriteHeader(status)
-	io.WriteString(w, body)
-}
-
-// drop sends some bytes of an answer and closes the connection.
-func drop(w http.ResponseWriter, beginning string) {
-	conn, _, err := w.(http.Hijacker).Hijack()
-	if err != nil {
-		panic(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, beginning); err != nil {
-		panic(err)
-	}
-}
-
 const onePage = `{"repositories": [{"repositoryName": "apps/web"}]}`
 
 // TestFaultsThenSuccess has the first answers go wrong in each way, and the
 // next one right: the call must succeed with what the right one said.
 func TestFaultsThenSuccess(t *testing.T) {
-	t.Parallel()
 	tests := []struct {
 		name   string
 		faults int
@@ -125,18 +63,17 @@ func TestFaultsThenSuccess(t *testing.T) {
 		{"only spaces", 1, func(w http.ResponseWriter) { reply(w, 200, jsonType, " \r\n\t ") }},
 		{"null", 1, func(w http.ResponseWriter) { reply(w, 200, jsonType, "null") }},
 		{"a list", 1, func(w http.ResponseWriter) { reply(w, 200, jsonType, "[]") }},
-		{"hangs before the answer", 1, func(http.ResponseWriter) { time.Sleep(250 * time.Millisecond) }},
+		{"hangs before the answer", 1, func(http.ResponseWriter) { time.Sleep(time.Minute) }},
 		{"hangs in the body", 1, func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", "50")
 			io.WriteString(w, onePage[:20])
 			w.(http.Flusher).Flush()
-			time.Sleep(250 * time.Millisecond)
+			time.Sleep(time.Minute)
 		}},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, func(w http.ResponseWriter, n int) {
+		inBubble(t, tt.name, func(t *testing.T) {
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request, n int) {
 				if n <= tt.faults {
 					tt.fault(w)
 					return
@@ -162,7 +99,6 @@ func TestFaultsThenSuccess(t *testing.T) {
 // TestAnswersThatSayNothing gives each of the protocols answers that could be
 // taken for an empty list. Each must end as an error.
 func TestAnswersThatSayNothing(t *testing.T) {
-	t.Parallel()
 	protocols := []struct {
 		name string
 		call func(ctx context.Context, cfg aws.Config) error
@@ -203,9 +139,8 @@ func TestAnswersThatSayNothing(t *testing.T) {
 	}
 	for _, protocol := range protocols {
 		for _, answer := range answers {
-			t.Run(protocol.name+"/"+answer.name, func(t *testing.T) {
-				t.Parallel()
-				s := serve(t, func(w http.ResponseWriter, _ int) { reply(w, 200, answer.contentType, answer.body) })
+			inBubble(t, protocol.name+"/"+answer.name, func(t *testing.T) {
+				s := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int) { reply(w, 200, answer.contentType, answer.body) })
 				cfg, _ := s.config(t)
 				if err := protocol.call(t.Context(), cfg); err == nil {
 					t.Fatal("was taken for an answer")
@@ -220,7 +155,6 @@ func TestAnswersThatSayNothing(t *testing.T) {
 
 // TestFaultsThatLast has every answer go wrong.
 func TestFaultsThatLast(t *testing.T) {
-	t.Parallel()
 	throttled := func(err error) bool {
 		var e *ThrottledError
 		return errors.As(err, &e) && e.Action == "ecr:DescribeRepositories"
@@ -251,9 +185,8 @@ func TestFaultsThatLast(t *testing.T) {
 		}},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, func(w http.ResponseWriter, _ int) { reply(w, tt.status, jsonType, tt.body) })
+		inBubble(t, tt.name, func(t *testing.T) {
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int) { reply(w, tt.status, jsonType, tt.body) })
 			cfg, session := s.config(t)
 			out, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{})
 			if err == nil || out != nil || !tt.is(err) {
@@ -271,64 +204,68 @@ func TestFaultsThatLast(t *testing.T) {
 
 // TestOneByteBodies reads an answer that comes byte by byte, and is not cut.
 func TestOneByteBodies(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, _ int) {
-		for _, b := range []byte("\n " + onePage) {
-			if _, err := w.Write([]byte{b}); err != nil {
-				return
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+			for _, b := range []byte("\n " + onePage) {
+				if _, err := w.Write([]byte{b}); err != nil {
+					return
+				}
+				w.(http.Flusher).Flush()
 			}
-			w.(http.Flusher).Flush()
+		})
+		cfg, _ := s.config(t)
+		out, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{})
+		if err != nil || len(out.Repositories) != 1 {
+			t.Fatalf("got %+v, %v", out, err)
 		}
 	})
-	cfg, _ := s.config(t)
-	out, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{})
-	if err != nil || len(out.Repositories) != 1 {
-		t.Fatalf("got %+v, %v", out, err)
-	}
 }
 
 // TestCallHonoursContext ends the context of a call that waits for its quota.
 func TestCallHonoursContext(t *testing.T) {
-	s := serve(t, func(w http.ResponseWriter, _ int) {
-		w.Header().Set("Retry-After", "60")
-		reply(w, 503, jsonType, `{"__type": "ServiceUnavailable"}`)
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+			w.Header().Set("Retry-After", "60")
+			reply(w, 503, jsonType, `{"__type": "ServiceUnavailable"}`)
+		})
+		cfg, session := s.config(t)
+		ctx, cancel := context.WithTimeout(t.Context(), 59*time.Second)
+		defer cancel()
+		_, err := ecr.NewFromConfig(cfg).DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want context.DeadlineExceeded", err)
+		}
+		var credentials *CredentialsError
+		if errors.As(err, &credentials) {
+			t.Errorf("%v is taken for an error of credentials", err)
+		}
+		if total := session.Stats().Total(); total.Calls != 1 || total.InFlight != 0 {
+			t.Errorf("stats %+v, want one call", total)
+		}
 	})
-	cfg, session := s.config(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := ecr.NewFromConfig(cfg).DescribeRepositories(ctx, &ecr.DescribeRepositoriesInput{})
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v, want context.DeadlineExceeded", err)
-	}
-	var credentials *CredentialsError
-	if errors.As(err, &credentials) {
-		t.Errorf("%v is taken for an error of credentials", err)
-	}
-	if total := session.Stats().Total(); total.Calls != 1 || total.InFlight != 0 {
-		t.Errorf("stats %+v, want one call", total)
-	}
 }
 
 // TestUserAgent looks at what AWS gets to know of the caller.
 func TestUserAgent(t *testing.T) {
-	var agent atomic.Value
-	s := &server{Server: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		agent.Store(r.UserAgent())
-		reply(w, 200, jsonType, onePage)
-	}))}
-	t.Cleanup(s.Close)
-	cfg, _ := s.config(t)
-	if _, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{}); err != nil {
-		t.Fatal(err)
-	}
-	if got := agent.Load().(string); !bytes.Contains([]byte(got), []byte("regsweep/1.2.3")) {
-		t.Errorf("User-Agent %q does not name regsweep/1.2.3", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		var agent string
+		s := serve(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+			agent = r.UserAgent()
+			reply(w, 200, jsonType, onePage)
+		})
+		cfg, _ := s.config(t)
+		if _, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{}); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(agent, "regsweep/1.2.3") {
+			t.Errorf("User-Agent %q does not name regsweep/1.2.3", agent)
+		}
+	})
 }
 
 // TestDenials tells a call that was denied whenever it was sent from one that may
 // have been carried out before it was denied.
 func TestDenials(t *testing.T) {
-	t.Parallel()
 	denial := func(w http.ResponseWriter) { reply(w, 400, jsonType, `{"__type": "AccessDeniedException"}`) }
 	tests := []struct {
 		name    string
@@ -345,9 +282,8 @@ func TestDenials(t *testing.T) {
 		}, denial}, true},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := serve(t, func(w http.ResponseWriter, n int) { tt.answers[min(n, len(tt.answers))-1](w) })
+		inBubble(t, tt.name, func(t *testing.T) {
+			s := serve(t, func(w http.ResponseWriter, _ *http.Request, n int) { tt.answers[min(n, len(tt.answers))-1](w) })
 			cfg, _ := s.config(t)
 			_, err := ecr.NewFromConfig(cfg).BatchDeleteImage(t.Context(), &ecr.BatchDeleteImageInput{
 				RepositoryName: aws.String("apps/web"), ImageIds: []types.ImageIdentifier{{ImageTag: aws.String("v1")}},

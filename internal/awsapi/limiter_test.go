@@ -3,7 +3,6 @@ package awsapi
 import (
 	"context"
 	"errors"
-	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -41,31 +40,29 @@ func TestLimiterFindsQuota(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(tt.quota, tt.latency)
-				l := w.limiter(0)
-				took := w.run(t, l, 128, tt.calls)
-				c, _ := l.snapshot()
-				ratio := took.Seconds() * tt.rate / float64(tt.calls)
-				share := float64(c.throttled) / float64(c.calls)
-				t.Logf("%.3f × calls ÷ Q, %.2f %% throttled, at most %d attempts", ratio, 100*share, w.attempts)
-				if ratio > 1.15 {
-					t.Errorf("took %v, which is %.3f × calls ÷ Q", took, ratio)
-				}
-				most := 0.02
-				if tt.rate < 10 {
-					most = 0.03
-				}
-				if share >= most {
-					t.Errorf("%d of %d calls were throttled", c.throttled, c.calls)
-				}
-				if w.attempts > throttleAttempts/2 {
-					t.Errorf("a call needed %d attempts", w.attempts)
-				}
-				if want := int64(tt.calls) + c.throttled; c.calls != want || c.retries != c.throttled || c.inFlight != 0 {
-					t.Errorf("counts %+v, want %d calls", c, want)
-				}
-			})
+			w := newWorld(tt.quota, tt.latency)
+			l := w.limiter(0)
+			took := w.run(t, l, 128, tt.calls)
+			c, _ := l.snapshot()
+			ratio := took.Seconds() * tt.rate / float64(tt.calls)
+			share := float64(c.throttled) / float64(c.calls)
+			t.Logf("%.3f × calls ÷ Q, %.2f %% throttled, at most %d attempts", ratio, 100*share, w.attempts)
+			if ratio > 1.15 {
+				t.Errorf("took %v, which is %.3f × calls ÷ Q", took, ratio)
+			}
+			most := 0.02
+			if tt.rate < 10 {
+				most = 0.03
+			}
+			if share >= most {
+				t.Errorf("%d of %d calls were throttled", c.throttled, c.calls)
+			}
+			if w.attempts > throttleAttempts/2 {
+				t.Errorf("a call needed %d attempts", w.attempts)
+			}
+			if want := int64(tt.calls) + c.throttled; c.calls != want || c.retries != c.throttled || c.inFlight != 0 {
+				t.Errorf("counts %+v, want %d calls", c, want)
+			}
 		})
 	}
 }
@@ -84,24 +81,22 @@ func TestLimiterFollowsQuota(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(newBucket(tt.before, tt.before), 20*time.Millisecond)
-				l := w.limiter(0)
-				w.run(t, l, 128, 2000)
-				earlier, _ := l.snapshot()
-				w.setQuota(newBucket(tt.after, tt.after/10))
-				took := w.run(t, l, 128, tt.calls)
-				c, _ := l.snapshot()
-				ratio := took.Seconds() * tt.after / float64(tt.calls)
-				share := float64(c.throttled-earlier.throttled) / float64(c.calls-earlier.calls)
-				t.Logf("%.3f × calls ÷ Q, %.2f %% throttled", ratio, 100*share)
-				if ratio > tt.worst {
-					t.Errorf("took %v, which is %.3f × calls ÷ Q, want at most %.2f", took, ratio, tt.worst)
-				}
-				if share >= 0.02 {
-					t.Errorf("%.2f %% of the calls were throttled", 100*share)
-				}
-			})
+			w := newWorld(newBucket(tt.before, tt.before), 20*time.Millisecond)
+			l := w.limiter(0)
+			w.run(t, l, 128, 2000)
+			earlier, _ := l.snapshot()
+			w.quota = newBucket(tt.after, tt.after/10)
+			took := w.run(t, l, 128, tt.calls)
+			c, _ := l.snapshot()
+			ratio := took.Seconds() * tt.after / float64(tt.calls)
+			share := float64(c.throttled-earlier.throttled) / float64(c.calls-earlier.calls)
+			t.Logf("%.3f × calls ÷ Q, %.2f %% throttled", ratio, 100*share)
+			if ratio > tt.worst {
+				t.Errorf("took %v, which is %.3f × calls ÷ Q, want at most %.2f", took, ratio, tt.worst)
+			}
+			if share >= 0.02 {
+				t.Errorf("%.2f %% of the calls were throttled", 100*share)
+			}
 		})
 	}
 }
@@ -126,19 +121,17 @@ func TestLimiterLeavesEveryRhythm(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			worst, share := 0.0, 0.0
 			for seed := range uint64(seeds) {
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(newBucket(tt.before, tt.before), 20*time.Millisecond)
-					w.rng = rand.New(rand.NewPCG(seed, 1))
-					l := w.limiter(0)
-					w.run(t, l, 128, 2000)
-					w.setQuota(newBucket(tt.after, 1))
-					w.run(t, l, 128, tt.settle)
-					earlier, _ := l.snapshot()
-					took := w.run(t, l, 128, calls)
-					c, _ := l.snapshot()
-					worst = max(worst, took.Seconds()*tt.after/calls)
-					share = max(share, float64(c.throttled-earlier.throttled)/float64(c.calls-earlier.calls))
-				})
+				w := newWorld(newBucket(tt.before, tt.before), 20*time.Millisecond)
+				w.rng = rand.New(rand.NewPCG(seed, 1))
+				l := w.limiter(0)
+				w.run(t, l, 128, 2000)
+				w.quota = newBucket(tt.after, 1)
+				w.run(t, l, 128, tt.settle)
+				earlier, _ := l.snapshot()
+				took := w.run(t, l, 128, calls)
+				c, _ := l.snapshot()
+				worst = max(worst, took.Seconds()*tt.after/calls)
+				share = max(share, float64(c.throttled-earlier.throttled)/float64(c.calls-earlier.calls))
 			}
 			t.Logf("at worst %.3f × calls ÷ Q, %.2f %% throttled", worst, 100*share)
 			if worst > 1.15 || share >= most {
@@ -149,107 +142,89 @@ func TestLimiterLeavesEveryRhythm(t *testing.T) {
 }
 
 func TestLimiterWithoutQuota(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(unlimited{}, 20*time.Millisecond)
-		l := w.limiter(0)
-		took := w.run(t, l, 500, 3000)
-		c, rate := l.snapshot()
-		if mean := w.busy.Seconds() / took.Seconds(); mean < 32 {
-			t.Errorf("%.1f calls in flight on average, want 32 or more", mean)
-		}
-		if c.peak > maxInFlight || c.throttled != 0 || rate != 0 {
-			t.Errorf("counts %+v at rate %v, want at most %d in flight and no limit", c, rate, maxInFlight)
-		}
-	})
+	w := newWorld(unlimited{}, 20*time.Millisecond)
+	l := w.limiter(0)
+	took := w.run(t, l, 500, 3000)
+	c, rate := l.snapshot()
+	if mean := w.busy.Seconds() / took.Seconds(); mean < 32 {
+		t.Errorf("%.1f calls in flight on average, want 32 or more", mean)
+	}
+	if c.peak > maxInFlight || c.throttled != 0 || rate != 0 {
+		t.Errorf("counts %+v at rate %v, want at most %d in flight and no limit", c, rate, maxInFlight)
+	}
 }
 
 // TestLimiterSharesQuota runs two processes under one quota. They need not get
 // the same, but neither may starve, nor may the quota lie idle for long when
 // one of them has finished.
 func TestLimiterSharesQuota(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const each = 3000
+	const each, seeds = 3000, 20
+	worst, share, attempts := 0.0, 0.0, 0
+	for seed := range uint64(seeds) {
 		w := newWorld(newBucket(40, 40), 20*time.Millisecond)
-		begin := time.Now()
-		var ends [2]time.Duration
+		w.rng = rand.New(rand.NewPCG(seed, 1))
+		fleets := []*fleet{w.start(w.limiter(0), 64, each), w.start(w.limiter(0), 64, each)}
+		begin := w.now
+		w.until(t, func() bool { return fleets[0].open+fleets[1].open == 0 })
+		took := w.now.Sub(begin)
 		var sum counts
-		var mu sync.Mutex
-		var wg sync.WaitGroup
-		for i := range ends {
-			wg.Go(func() {
-				l := w.limiter(0)
-				w.run(t, l, 64, each)
-				mu.Lock()
-				defer mu.Unlock()
-				ends[i] = time.Since(begin)
-				c, _ := l.snapshot()
-				sum.calls, sum.throttled = sum.calls+c.calls, sum.throttled+c.throttled
-			})
+		for _, f := range fleets {
+			c, _ := f.l.snapshot()
+			sum.calls, sum.throttled = sum.calls+c.calls, sum.throttled+c.throttled
 		}
-		wg.Wait()
-		first, last := min(ends[0], ends[1]), max(ends[0], ends[1])
-		if ratio := last.Seconds() * 40 / (2 * each); ratio > 1.35 {
-			t.Errorf("both together took %.3f × calls ÷ Q: one took %v, the other %v", ratio, first, last)
-		}
-		if share := float64(sum.throttled) / float64(sum.calls); share >= 0.02 {
-			t.Errorf("%.2f %% of the calls were throttled", 100*share)
-		}
-		if w.attempts > throttleAttempts/2 {
-			t.Errorf("a call needed %d attempts", w.attempts)
-		}
-	})
+		worst = max(worst, took.Seconds()*40/(2*each))
+		share = max(share, float64(sum.throttled)/float64(sum.calls))
+		attempts = max(attempts, w.attempts)
+	}
+	t.Logf("at worst %.3f × calls ÷ Q, %.2f %% throttled, %d attempts", worst, 100*share, attempts)
+	if worst > 1.35 {
+		t.Errorf("both together took %.3f × calls ÷ Q, want at most 1.35", worst)
+	}
+	if share >= 0.02 {
+		t.Errorf("%.2f %% of the calls were throttled", 100*share)
+	}
+	if attempts > throttleAttempts/2 {
+		t.Errorf("a call needed %d attempts", attempts)
+	}
 }
 
 func TestLimiterBeginsAtPublishedRate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(newBucket(10, 10), 20*time.Millisecond)
-		l := w.limiter(published("ECR", "PutImage"))
-		took := w.run(t, l, 64, 500)
-		c, _ := l.snapshot()
-		if ratio := took.Seconds() * 10 / 500; ratio > 1.05 {
-			t.Errorf("took %.3f × calls ÷ Q", ratio)
-		}
-		if c.throttled > 5 {
-			t.Errorf("%d of %d calls were throttled", c.throttled, c.calls)
-		}
-	})
+	w := newWorld(newBucket(10, 10), 20*time.Millisecond)
+	l := w.limiter(published("ECR", "PutImage"))
+	took := w.run(t, l, 64, 500)
+	c, _ := l.snapshot()
+	if ratio := took.Seconds() * 10 / 500; ratio > 1.05 {
+		t.Errorf("took %.3f × calls ÷ Q", ratio)
+	}
+	if c.throttled > 5 {
+		t.Errorf("%d of %d calls were throttled", c.throttled, c.calls)
+	}
 }
 
 func TestLimiterHonoursRetryAfter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(newBucket(20, 20), 20*time.Millisecond)
-		w.retryAfter = 3 * time.Second
-		l := w.limiter(0)
-		w.run(t, l, 1, 1)
-		// The bucket is empty: the next call is refused, and asked to wait.
-		w.setQuota(newBucket(20, 0))
-		refused := time.Now()
-		go func() {
-			time.Sleep(time.Second)
-			w.setQuota(unlimited{})
-		}()
-		w.run(t, l, 8, 100)
-		for _, at := range w.arrivals[1:] {
-			if since := at.Sub(refused); since > 30*time.Millisecond && since < 3*time.Second {
-				t.Fatalf("a call was sent %v after AWS asked to wait 3s", since)
-			}
+	w := newWorld(newBucket(20, 20), 20*time.Millisecond)
+	w.retryAfter = 3 * time.Second
+	l := w.limiter(0)
+	w.run(t, l, 1, 1)
+	// The bucket is empty: the next call is refused, and asked to wait.
+	w.quota = newBucket(20, 0)
+	refused := w.now
+	w.after(time.Second, func() { w.quota = unlimited{} })
+	w.run(t, l, 8, 100)
+	for _, at := range w.arrivals[1:] {
+		if since := at.Sub(refused); since > 30*time.Millisecond && since < 3*time.Second {
+			t.Fatalf("a call was sent %v after AWS asked to wait 3s", since)
 		}
-	})
+	}
 }
 
 func TestLimiterBoundsRetryAfter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(unlimited{}, 0)
-		l := w.limiter(0)
-		p, err := l.acquire(t.Context(), false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.done(p, outcome{retryAfter: 1000 * time.Hour})
-		if took := w.run(t, l, 1, 1); took != maxRetryAfter {
-			t.Errorf("the next call waited %v, want %v", took, maxRetryAfter)
-		}
-	})
+	w := newWorld(unlimited{}, 0)
+	l := w.limiter(0)
+	l.done(mustAcquire(t, l, 1)[0], outcome{retryAfter: 1000 * time.Hour})
+	if took := w.run(t, l, 1, 1); took != maxRetryAfter {
+		t.Errorf("the next call waited %v, want %v", took, maxRetryAfter)
+	}
 }
 
 // TestLimiterHonoursContext ends the context of callers in every state that
@@ -270,7 +245,7 @@ func TestLimiterHonoursContext(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := newWorld(unlimited{}, 0).limiter(tt.rate)
+				l := newLimiter(tt.rate, bubbleClock(), func() float64 { return 0 })
 				tt.prepare(t, l)
 				before, _ := l.snapshot()
 				ctx, cancel := context.WithCancel(t.Context())
@@ -356,47 +331,67 @@ func mustAcquire(t *testing.T, l *limiter, n int) []permit {
 
 // TestLimiterOutlivesLostProbes has the connection break under each probe.
 func TestLimiterOutlivesLostProbes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(newBucket(20, 5), 20*time.Millisecond)
-		l := w.limiter(0)
-		l.done(mustAcquire(t, l, 1)[0], outcome{throttled: true})
-		for range 20 {
-			l.done(mustAcquire(t, l, 1)[0], outcome{})
+	w := newWorld(newBucket(20, 5), 20*time.Millisecond)
+	l := w.limiter(0)
+	for i := range 21 {
+		var p permit
+		if at, wait, ok := l.try(&p, i > 0, time.Time{}); !ok {
+			w.pass(t, wait)
+			if _, _, ok = l.try(&p, true, at); !ok {
+				t.Fatalf("probe %d is not sent after %v", i, wait)
+			}
 		}
-		if took := w.run(t, l, 64, 200); took > 15*time.Second {
-			t.Errorf("200 calls at 20 a second took %v", took)
-		}
-	})
+		l.done(p, outcome{throttled: i == 0})
+	}
+	if took := w.run(t, l, 64, 200); took > 15*time.Second {
+		t.Errorf("200 calls at 20 a second took %v", took)
+	}
 }
 
 // TestLimiterKeepsRateOfSlowCallers makes fewer calls than are allowed: that
 // says nothing about a higher rate.
 func TestLimiterKeepsRateOfSlowCallers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(unlimited{}, 20*time.Millisecond)
-		l := w.limiter(100)
-		for range 1000 {
-			w.run(t, l, 1, 1)
-			time.Sleep(50 * time.Millisecond)
-		}
-		if _, rate := l.snapshot(); rate != 100 {
-			t.Errorf("rate %v, want 100", rate)
-		}
-	})
+	w := newWorld(unlimited{}, 20*time.Millisecond)
+	l := w.limiter(100)
+	for range 1000 {
+		w.run(t, l, 1, 1)
+		w.pass(t, 50*time.Millisecond)
+	}
+	if _, rate := l.snapshot(); rate != 100 {
+		t.Errorf("rate %v, want 100", rate)
+	}
 }
 
-// TestLimiterWithStoppedClock runs where the injected clock stands still: the
-// timers still pace, evenly.
-func TestLimiterWithStoppedClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(unlimited{}, 0)
-		stopped := bubbleClock()
-		start := time.Now()
-		stopped.now = func() time.Time { return start }
-		l := newLimiter(10, stopped, w.random)
-		took := w.run(t, l, 4, 101)
-		if math.Abs(took.Seconds()-10) > 0.5 {
-			t.Errorf("100 calls after the first took %v at 10 a second", took)
-		}
-	})
+// bubbleClock is the virtual time of a bubble.
+func bubbleClock() clock {
+	return clock{time.Now, func(d time.Duration) (<-chan time.Time, func() bool) {
+		t := time.NewTimer(d)
+		return t.C, t.Stop
+	}}
+}
+
+// TestLimiterPacesCallers makes calls at a rate from several goroutines, also
+// where the injected clock stands still: the timers still pace them.
+func TestLimiterPacesCallers(t *testing.T) {
+	for _, stopped := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c, start := bubbleClock(), time.Now()
+			if stopped {
+				c.now = func() time.Time { return start }
+			}
+			l := newLimiter(10, c, func() float64 { return 0 })
+			var callers sync.WaitGroup
+			for range 4 {
+				callers.Go(func() {
+					for range 25 {
+						l.done(mustAcquire(t, l, 1)[0], outcome{})
+					}
+				})
+			}
+			callers.Wait()
+			if took := time.Since(start); took != 99*100*time.Millisecond {
+				t.Errorf("100 calls at 10 a second took %v, clock stopped: %t", took, stopped)
+			}
+		})
+	}
 }
