@@ -149,7 +149,7 @@ spec:
 			t.Fatal(err)
 		}
 		defer client.close()
-		err = wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+		err = wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, patience, true, func(ctx context.Context) (bool, error) {
 			data, err := client.get(ctx, acceptDiscovery, "/apis")
 			return strings.Contains(string(data), "away.example.com"), err
 		})

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/netip"
 	"slices"
@@ -23,7 +24,7 @@ var (
 // with a registry host, sorted, each once.
 func sweepJSON(data []byte) ([]pull, error) {
 	var v any
-	if err := json.Unmarshal(data, &v); err != nil {
+	if err := decodeExactly(data, &v); err != nil {
 		return nil, err
 	}
 	return sweep(v), nil
@@ -34,7 +35,7 @@ func sweepJSON(data []byte) ([]pull, error) {
 // metadata but for the annotations ("example.com/finalizer").
 func sweepObject(data []byte) ([]pull, error) {
 	var v map[string]any
-	if err := json.Unmarshal(data, &v); err != nil {
+	if err := decodeExactly(data, &v); err != nil {
 		return nil, err
 	}
 	delete(v, "apiVersion")
@@ -42,6 +43,14 @@ func sweepObject(data []byte) ([]pull, error) {
 		v["metadata"] = m["annotations"]
 	}
 	return sweep(v), nil
+}
+
+// decodeExactly decodes a JSON value, with numbers as they are written: a tag can
+// be one.
+func decodeExactly(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode(v)
 }
 
 func sweep(v any) []pull {
@@ -85,7 +94,11 @@ func joinSiblings(repo string, fields map[string]any, found *[]string) {
 	}
 	add := func(separator string, keys []string) {
 		for _, key := range keys {
-			if part, ok := fields[key].(string); ok && looksLikeReference(repo+separator+part) {
+			part, ok := fields[key].(string)
+			if number, is := fields[key].(json.Number); is {
+				part, ok = number.String(), true
+			}
+			if ok && looksLikeReference(repo+separator+part) {
 				*found = append(*found, repo+separator+part)
 			}
 		}

@@ -61,7 +61,9 @@ func TestSweepObject(t *testing.T) {
 			"replicas": 3, "paused": false, "note": null,
 			"a": {"repository": "registry.example.com/a", "tag": "1.10", "digest": "` + digest("ab") + `"},
 			"b": {"image": "registry.example.com/b", "version": "not a tag"},
-			"c": {"image": "registry.example.com/c:1", "tag": "2"}
+			"c": {"image": "registry.example.com/c:1", "tag": "2"},
+			"d": {"repository": "registry.example.com/d", "tag": 20261120},
+			"e": {"repository": "registry.example.com/e", "tag": 1.10}
 		},
 		"status": {"image": "registry.example.com/seen@` + digest("cd") + `"}
 	}`))
@@ -75,6 +77,10 @@ func TestSweepObject(t *testing.T) {
 		{asked: "registry.example.com/b"},
 		{asked: "registry.example.com/base:1"},
 		{asked: "registry.example.com/c:1"},
+		{asked: "registry.example.com/d"},
+		{asked: "registry.example.com/d:20261120"}, // YAML makes a number of it
+		{asked: "registry.example.com/e"},
+		{asked: "registry.example.com/e:1.10"},
 		{asked: "registry.example.com/seen@" + digest("cd")},
 		{asked: "registry.example.com/step:1"},
 	}

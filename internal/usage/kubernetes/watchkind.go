@@ -176,15 +176,24 @@ func (e *events) Close() {
 	_ = e.body.Close()
 }
 
-// Decode implements watch.Decoder.
+// Decode implements watch.Decoder. What cannot be understood is told, and ends the
+// watch; the reflector begins another.
 func (e *events) Decode() (watch.EventType, runtime.Object, error) {
+	kind, object, err := e.next()
+	if err != nil {
+		err = notAList(err)
+		e.tell(e.ctx, "watch", err)
+		return "", nil, err
+	}
+	return kind, object, nil
+}
+
+func (e *events) next() (watch.EventType, runtime.Object, error) {
 	var event struct {
 		Type   watch.EventType `json:"type"`
 		Object json.RawMessage `json:"object"`
 	}
 	if err := e.decoder.Decode(&event); err != nil {
-		err = notAList(err)
-		e.tell(e.ctx, "watch", err)
 		return "", nil, err
 	}
 	switch event.Type {
@@ -205,5 +214,5 @@ func (e *events) Decode() (watch.EventType, runtime.Object, error) {
 		}{&i.ObjectMeta})
 		return watch.Bookmark, i, err
 	}
-	return "", nil, fmt.Errorf("unknown event %q", event.Type)
+	return "", nil, fmt.Errorf("%w: unknown event %q", errNotAList, event.Type)
 }
