@@ -103,9 +103,11 @@ type tagWatch struct {
 	full bool
 	told map[string]time.Time
 
-	// known are the uses of the last full reading and what was seen since, for
-	// choosing the image of a name. Only the loop has them.
+	// known are the uses of the last full reading and what was seen since, each once,
+	// for choosing the image of a name. Only the loop has them.
 	known []image.Use
+	// grown is how many came since that reading.
+	grown int
 }
 
 func (t *tagWatch) key(u image.Use) useKey {
@@ -237,7 +239,7 @@ func (t *tagWatch) allUses(ctx context.Context) error {
 		}
 	}
 	if t.w.Tag.Name != "" {
-		t.known = uses
+		t.remember(uses, true)
 	}
 	report := t.newTagReport(t.w.Tagging)
 	report.Warnings = t.emptyNamespaces(result.Snapshot.Uses, t.w.Namespaces)
@@ -268,11 +270,7 @@ func (t *tagWatch) someUses(ctx context.Context, uses []image.Use) {
 	all := uses
 	if t.w.Tag.Name != "" {
 		all = slices.Concat(t.known, uses)
-		slices.SortFunc(all, image.Use.Compare)
-		all = slices.Compact(all) // what is tried again is known already
-		if t.known = all; len(all) > maxSettled {
-			t.known = nil // until the next full reading
-		}
+		t.remember(all, false)
 	}
 	err := t.tagUses(ctx, t.w.Tagging, all, places, report)
 	t.log(report)
@@ -280,6 +278,34 @@ func (t *tagWatch) someUses(ctx context.Context, uses []image.Use) {
 		t.tell("not all was tagged, and is tried again", "error", err)
 	}
 	t.settle(uses, report, err)
+}
+
+// remember keeps what is known for the uses to come, one use of each image and
+// state: who holds it does not matter for which image is the newest that runs. To
+// forget a part would be to take another image for the newest, so that what is no
+// longer in use goes with a full reading, which is at once where it may be much.
+func (t *tagWatch) remember(uses []image.Use, all bool) {
+	type about struct {
+		reference, imageID string
+		state              image.State
+	}
+	before := len(t.known)
+	seen := map[about]bool{}
+	t.known = nil
+	for _, u := range uses {
+		if key := (about{u.Reference, u.ImageID, u.State}); !seen[key] {
+			seen[key] = true
+			t.known = append(t.known, u)
+		}
+	}
+	if t.grown += len(t.known) - before; all {
+		t.grown = 0
+	}
+	if t.grown > maxSettled {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.full = true
+	}
 }
 
 func (t *tagWatch) places(use image.Use) (places []place) {
@@ -315,7 +341,10 @@ func (t *tagWatch) settle(uses []image.Use, report *tagging.Report, err error) {
 		}
 		if retry {
 			w := t.waiting[key]
-			if w == nil {
+			switch {
+			case w == nil && len(t.waiting) >= maxWaiting:
+				continue // the next full reading finds it
+			case w == nil:
 				w = &waiting{use: use}
 				t.waiting[key] = w
 			}

@@ -441,3 +441,54 @@ func TestWatchTagsIsBounded(t *testing.T) {
 		w.end(t)
 	})
 }
+
+// What cannot be tagged is bounded too, and so is what is known for choosing the
+// image of a name: then all is read again, and no other image is taken for the
+// newest.
+func TestWatchTagsForgetsWhatIsTooMuch(t *testing.T) {
+	t.Run("of what failed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p, problems := policy.Compile(policy.Spec{})
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			w := &tagWatch{
+				App: &App{Readers: []registry.Reader{&taggable{}}, Policy: p, Now: time.Now}, waiting: map[useKey]*waiting{}, settled: map[useKey]time.Time{},
+			}
+			var uses []image.Use
+			for i := range maxWaiting + 10 {
+				uses = append(uses, image.Use{State: image.Running, Reference: fmt.Sprintf("registry.example.com/shop/web:x%d", i)})
+			}
+			w.settle(uses, &tagging.Report{}, errors.New("throttled"))
+			if len(w.waiting) != maxWaiting || len(w.settled) > 0 || w.full {
+				t.Errorf("%d wait, and %d are settled; read again at once: %t", len(w.waiting), len(w.settled), w.full)
+			}
+		})
+	})
+	t.Run("of what is known", func(t *testing.T) {
+		w := &tagWatch{}
+		uses := func(from, to int) (list []image.Use) {
+			for i := from; i < to; i++ {
+				list = append(list, image.Use{State: image.Running, Reference: fmt.Sprintf("registry.example.com/shop/web:x%d", i)})
+			}
+			return list
+		}
+		w.remember(uses(0, maxSettled+1), true)
+		if len(w.known) != maxSettled+1 || w.full {
+			t.Errorf("%d are known of a full reading; read again at once: %t", len(w.known), w.full)
+		}
+		w.known = w.known[:1]
+		for pod := range 3 {
+			use := w.known[0]
+			use.Holder = fmt.Sprint("ns/Pod/", pod)
+			w.remember(append(w.known, use), false)
+		}
+		if len(w.known) != 1 || w.full {
+			t.Errorf("%d are known of an image with many pods; read again at once: %t", len(w.known), w.full)
+		}
+		w.remember(append(w.known, uses(1, maxSettled+2)...), false)
+		if len(w.known) != maxSettled+2 || !w.full {
+			t.Errorf("%d are known of what was seen since; read again at once: %t", len(w.known), w.full)
+		}
+	})
+}
