@@ -1,6 +1,7 @@
 package ecs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,11 +78,12 @@ func parseDefinition(arn string) (definition, error) {
 	return definition{arn, family, revision}, nil
 }
 
-// insert adds a definition to a list of the n newest, which is sorted. The
-// order in which AWS lists them is not relied on.
+// insert adds a definition to a list of the n newest, which is sorted. Neither
+// the order in which AWS lists them is relied on, nor that it lists each once: a
+// list that changes while it is read can have one on two pages.
 func insert(newest []definition, d definition, n int) []definition {
-	at, _ := slices.BinarySearchFunc(newest, d, func(a, b definition) int { return b.revision - a.revision })
-	if at == n {
+	at, there := slices.BinarySearchFunc(newest, d, func(a, b definition) int { return cmp.Compare(b.revision, a.revision) })
+	if there || at == n {
 		return newest
 	}
 	newest = slices.Insert(newest, at, d)

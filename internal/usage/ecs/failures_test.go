@@ -83,7 +83,8 @@ func TestParseDefinition(t *testing.T) {
 // TestInsert: the newest n by number, whatever the order of the list is.
 func TestInsert(t *testing.T) {
 	var newest []definition
-	for _, revision := range []int{3, 10, 1, 9, 2, 11} {
+	// A list that changes while it is read can have a revision on two pages.
+	for _, revision := range []int{3, 10, 1, 10, 9, 2, 11, 11, 9} {
 		newest = insert(newest, definition{revision: revision}, 3)
 	}
 	var got []int

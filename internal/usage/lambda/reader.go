@@ -157,7 +157,9 @@ func (f *function) route(alias, to string) {
 // choose returns the versions that are uses: what has no number, what an alias
 // routes to, and the n newest of the others, or all of them if n is -1.
 func (f *function) choose(n int) []version {
-	slices.SortFunc(f.versions, func(a, b version) int { return cmp.Or(b.number-a.number, cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(f.versions, func(a, b version) int { return cmp.Or(cmp.Compare(b.number, a.number), cmp.Compare(a.name, b.name)) })
+	// A list that changes while it is read can have a version on two pages.
+	f.versions = slices.CompactFunc(f.versions, func(a, b version) bool { return a.name == b.name })
 	published := 0
 	var chosen []version
 	for _, v := range f.versions {
