@@ -206,8 +206,9 @@ func (s *Server) etcdURL() string {
 	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(s.etcdPort))
 }
 
-// waitReady returns when the API server answers /readyz with 200, and an error
-// when a program ends before or the time is over.
+// waitReady returns when the API server answers /readyz with 200 and has made the
+// namespaces that every cluster has, and an error when a program ends before or the
+// time is over.
 func (s *Server) waitReady() error {
 	defer s.transport.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -225,10 +226,21 @@ func (s *Server) waitReady() error {
 			return fmt.Errorf("kube-apiserver not ready: %w (last answer: %w)\n%s", ctx.Err(), last, s.logs())
 		case <-tick.C:
 		}
-		if last = s.discovery.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); last == nil {
+		if last = s.ready(ctx); last == nil {
 			return nil
 		}
 	}
+}
+
+// ready asks for what a server has that is ready. It makes the namespaces after it
+// has said that it is.
+func (s *Server) ready(ctx context.Context) error {
+	for _, path := range []string{"/readyz", "/api/v1/namespaces/default", "/api/v1/namespaces/kube-system"} {
+		if err := s.discovery.RESTClient().Get().AbsPath(path).Do(ctx).Error(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Server) logs() string { return s.etcd.tail() + "\n" + s.api.tail() }
