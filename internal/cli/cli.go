@@ -157,18 +157,7 @@ and controller and lambda with "mode: apply" in the configuration only.
 
 Try it without an account:  regsweep demo`,
 		SilenceUsage: true, SilenceErrors: true,
-		Args:                       cobra.ArbitraryArgs,
-		SuggestionsMinimumDistance: 2, // letters that are wrong; cobra's own check has the same
-	}
-	root.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		hint := ""
-		if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
-			hint = fmt.Sprintf(" (did you mean %s?)", similar[0])
-		}
-		return usageError("unknown command %q%s", args[0], hint)
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return noEmptyFlags(cmd) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError("%w (see %s --help)", err, cmd.CommandPath())
@@ -186,26 +175,13 @@ Try it without an account:  regsweep demo`,
 		newDemo(w, f), newInit(w, f), newUsage(w, f), newPlan(w, f), newApply(w, f), newController(w, f), newLambda(w, f),
 		newExplain(w, f), newTag(w, f), newLifecycle(w, f), newHistory(w, f), newRestore(w, f), newPermissions(w, f), newSchema(w), newVersion(w),
 	)
-	for _, c := range root.Commands() {
-		c.Args = usageArgs(c.Args)
-	}
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	strictArgs(root)
 	return root
 }
 
-// usageArgs makes wrong arguments a usage error.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	if check == nil {
-		check = cobra.NoArgs
-	}
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError("%w (see %s --help)", err, cmd.CommandPath())
-		}
-		return nil
-	}
-}
-
-// output adds the -o flag with the formats of a command, the first by default.
+// addOutput adds the -o flag with the formats of a command, the first by default.
 func (f *flags) addOutput(cmd *cobra.Command, formats ...string) {
 	cmd.Flags().StringVarP(&f.output, "output", "o", formats[0], fmt.Sprintf("output format: %v", formats))
 	check := cmd.RunE

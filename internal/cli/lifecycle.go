@@ -26,18 +26,8 @@ func newLifecycle(w *World, f *flags) *cobra.Command {
 check a document (lint), see what a policy would do with the images that are there
 and who uses those (preview), make one of the rules of the configuration (compile),
 and give it to repositories (put).`,
-		Args: cobra.ArbitraryArgs,
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		return usageError("unknown command lifecycle %q: write lint, preview, compile or put", args[0])
 	}
 	cmd.AddCommand(newLifecycleLint(w, f), newLifecyclePreview(w, f), newLifecycleCompile(w, f), newLifecyclePut(w, f))
-	for _, c := range cmd.Commands() {
-		c.Args = usageArgs(c.Args)
-	}
 	return cmd
 }
 
@@ -179,7 +169,7 @@ func (r *run) showLifecycle(w io.Writer, color bool, report *lifecycle.Report) e
 	if r.flags.output == "json" {
 		return render.JSON(w, report)
 	}
-	return render.Lifecycle(w, report, render.Options{Color: color && r.world.getenv("NO_COLOR") == "", Now: image.At(r.Judge())})
+	return render.Lifecycle(w, report, render.Options{Color: r.world.colors(color), Now: image.At(r.Judge())})
 }
 
 // lifecycleConfig returns the configuration of a registry that has lifecycle

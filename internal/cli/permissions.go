@@ -23,18 +23,8 @@ func newPermissions(w *World, f *flags) *cobra.Command {
 		Short: "Print the least IAM policy (iam) and Kubernetes RBAC (rbac) for the configuration",
 		Long: `Print what this configuration must be allowed, and no more. No call is made and
 no credentials are needed.`,
-		Args: cobra.ArbitraryArgs,
-	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return cmd.Help()
-		}
-		return usageError("unknown permissions %q: write iam or rbac", args[0])
 	}
 	cmd.AddCommand(newPermissionsIAM(w, f), newPermissionsRBAC(w, f))
-	for _, c := range cmd.Commands() {
-		c.Args = usageArgs(c.Args)
-	}
 	return cmd
 }
 

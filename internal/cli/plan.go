@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -158,6 +160,16 @@ func (r *run) target(path string) (*objects.Object, error) {
 	o, err := objects.Open(path, objects.Env{AWS: r.env.AWS})
 	if err != nil {
 		return nil, usageError("--out: %w", err)
+	}
+	if objects.IsS3(path) {
+		return o, nil
+	}
+	// Said before a long run, and not after it.
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, usageError("--out %s: this is a folder; name a file in it", path)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return nil, usageError("--out %s: there is no folder %s", path, filepath.Dir(path))
 	}
 	return o, nil
 }

@@ -71,7 +71,7 @@ func (f *flags) load(w *World) (*config.Config, error) {
 	cfg, err := config.Load(f.configPath(w), w.LookupEnv, w.Kinds)
 	if err != nil {
 		var mistakes config.Errors
-		if asErrors(err, &mistakes) {
+		if errors.As(err, &mistakes) {
 			return nil, err
 		}
 		return nil, &exitError{exitUsage, fmt.Errorf("%w (regsweep init writes one; --config names another)", err)}

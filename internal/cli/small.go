@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 
@@ -35,5 +34,3 @@ func newVersion(w *World) *cobra.Command {
 		},
 	}
 }
-
-func asErrors(err error, target *config.Errors) bool { return errors.As(err, target) }

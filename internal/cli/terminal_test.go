@@ -55,7 +55,8 @@ func TestColors(t *testing.T) {
 			srv := embedded.New(embedded.Options{Clock: func() time.Time { return scriptNow }})
 			repo := srv.Account(embedded.DefaultAccount).Region("eu-west-1").MustCreateRepository("apps/web", embedded.RepositoryOptions{})
 			repo.MustPush(embedded.Push{Manifest: embedded.NewImage(embedded.ConfigBlob("a", 1), embedded.LayerBlob("a", 1)).Bytes(), Tags: []string{"v1"}, At: scriptNow})
-			for _, args := range [][]string{{"plan"}, {"explain", "apps/web:v1"}} {
+			repo.SetLifecyclePolicy(`{"rules": [{"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1}, "action": {"type": "expire"}}]}`)
+			for _, args := range [][]string{{"plan"}, {"explain", "apps/web:v1"}, {"lifecycle", "preview"}} {
 				code, stdout, stderr := terminal(t, srv, config, tt.env, args...)
 				if code != 0 {
 					t.Fatalf("exit code %d: %s", code, stderr)
