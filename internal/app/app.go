@@ -117,6 +117,18 @@ type coveredGap struct {
 	covers policy.Repositories
 }
 
+// coveredGaps returns the gaps of a reading.
+func coveredGaps(result *usage.Result) (gaps []coveredGap, err error) {
+	for _, g := range result.Gaps {
+		covers, errs := policy.CompileRepositories(g.Covers)
+		for _, err := range errs {
+			return nil, fmt.Errorf("covers of source %s: %w", g.Source, err)
+		}
+		gaps = append(gaps, coveredGap{g.Gap, covers})
+	}
+	return gaps, nil
+}
+
 // learn collects the usage and indexes it.
 func (a *App) learn(ctx context.Context) (*known, error) {
 	if len(a.Sources) == 0 && !a.UsageNone {
@@ -131,12 +143,8 @@ func (a *App) learn(ctx context.Context) (*known, error) {
 	}
 	k := &known{any: len(result.Gaps) > 0}
 	k.sources = planSources(result)
-	for _, g := range result.Gaps {
-		covers, errs := policy.CompileRepositories(g.Covers)
-		for _, err := range errs {
-			return nil, fmt.Errorf("covers of source %s: %w", g.Source, err)
-		}
-		k.gaps = append(k.gaps, coveredGap{image.Gap{Source: g.Source, Detail: g.Detail}, covers})
+	if k.gaps, err = coveredGaps(result); err != nil {
+		return nil, err
 	}
 	k.uses, err = policy.NewUses(result.Snapshot.Uses, a.holders)
 	return k, err
@@ -164,8 +172,10 @@ func (a *App) holders(ref image.Reference) (names []string) {
 }
 
 // covering returns the gaps that could hide a use of the repository.
-func (k *known) covering(repository string) (gaps []image.Gap) {
-	for _, g := range k.gaps {
+func (k *known) covering(repository string) []image.Gap { return covering(k.gaps, repository) }
+
+func covering(all []coveredGap, repository string) (gaps []image.Gap) {
+	for _, g := range all {
 		if g.covers.Match(repository) {
 			gaps = append(gaps, g.Gap)
 		}

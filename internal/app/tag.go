@@ -56,9 +56,9 @@ func (e *NarrowError) Error() string {
 }
 
 // Tag marks every image that is in use. The report is there also where the error
-// is not nil, and says what was done until then. gaps says that a source could
-// not be read completely, so that something may be in use without a mark.
-func (a *App) Tag(ctx context.Context, t Tagging) (report *tagging.Report, gaps bool, err error) {
+// is not nil, and says what was done until then. gap says that a source could not
+// be read completely, so that something may be in use without a mark.
+func (a *App) Tag(ctx context.Context, t Tagging) (report *tagging.Report, gap bool, err error) {
 	report = a.newTagReport(t)
 	narrowed, err := a.narrow(t)
 	if err != nil {
@@ -74,7 +74,10 @@ func (a *App) Tag(ctx context.Context, t Tagging) (report *tagging.Report, gaps 
 	report.Sources = planSources(result)
 	report.Warnings = narrowed.emptyNamespaces(result.Snapshot.Uses, t.Namespaces)
 	uses := slices.DeleteFunc(result.Snapshot.Uses, func(u image.Use) bool { return !narrowed.inNamespaces(u, t.Namespaces) })
-	err = a.tagUses(ctx, t, uses, nil, report)
+	gaps, err := coveredGaps(result)
+	if err == nil {
+		err = a.tagUses(ctx, t, uses, gaps, nil, report)
+	}
 	return report, len(result.Gaps) > 0, err
 }
 
@@ -165,9 +168,9 @@ func (a *App) emptyNamespaces(uses []image.Use, globs []string) (warnings []stri
 // place is a repository of a registry.
 type place struct{ registry, repository string }
 
-// tagUses marks what the uses name. only narrows it to these repositories, which
+// tagUses marks what the uses name, beside which the gaps could hide others. only narrows it to these repositories, which
 // are not looked for in a list of all; nil is all that they name.
-func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, only map[place]bool, report *tagging.Report) error {
+func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, gaps []coveredGap, only map[place]bool, report *tagging.Report) error {
 	indexed, err := policy.NewUses(uses, a.holders)
 	if err != nil {
 		return err
@@ -195,7 +198,7 @@ func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, only map
 		a.Progress.found(len(repositories))
 		for _, repo := range repositories {
 			group.Go(func() error {
-				run := &tagRun{app: a, spec: t.Spec, repo: repo, reader: reader, result: tagging.Repository{Name: repo.Name, Images: []tagging.Image{}}}
+				run := &tagRun{app: a, spec: t.Spec, repo: repo, reader: reader, gaps: covering(gaps, repo.Name), result: tagging.Repository{Name: repo.Name, Images: []tagging.Image{}}}
 				if t.Open != nil {
 					run.open = open
 				}

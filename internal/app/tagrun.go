@@ -20,6 +20,7 @@ type tagRun struct {
 	spec     tagging.Spec
 	repo     image.Repository
 	reader   registry.Reader
+	gaps     []image.Gap                     // they could hide uses of the repository
 	open     func() (registry.Tagger, error) // nil: nothing is changed
 	tagger   registry.Tagger
 	result   tagging.Repository
@@ -41,8 +42,13 @@ func (r *tagRun) all(ctx context.Context, uses *policy.Uses) error {
 	named := uses.Naming(g)
 	r.warn(g, named)
 	r.result.Images = append(r.result.Images, r.spec.Decide(g, named, image.At(r.app.Judge()))...)
+	stays := r.stays()
 	for i := range r.result.Images {
-		if img := &r.result.Images[i]; !img.Active() && img.Action != tagging.Leave && img.Action != tagging.Pass {
+		img := &r.result.Images[i]
+		if img.Action == tagging.Move && img.Error == "" && stays != "" {
+			img.Stay(stays)
+		}
+		if !img.Active() && img.Action != tagging.Leave && img.Action != tagging.Pass {
 			r.failImage(img, &registry.ArchivedError{Digest: img.Digest, Status: img.Status()})
 			img.Remove = nil
 		}
@@ -66,6 +72,18 @@ func (r *tagRun) all(ctx context.Context, uses *policy.Uses) error {
 		}
 	}
 	return nil
+}
+
+// stays says why no image may lose a name to another one, or "": what is not known
+// could be the newest image that runs, and that image may have the name.
+func (r *tagRun) stays() string {
+	switch {
+	case len(r.gaps) > 0:
+		return "a usage source could not be read, and may see a newer one (" + r.gaps[0].String() + ")"
+	case len(r.result.Unresolved) > 0:
+		return "it is not known which image all of the uses mean (" + r.result.Unresolved[0] + ")"
+	}
+	return ""
 }
 
 // foresee says in a run that changes nothing which marks the registry will refuse,
@@ -192,6 +210,8 @@ func (r *tagRun) write(ctx context.Context, img *tagging.Image) error {
 		var taken *registry.TagTakenError
 		var limit *registry.TagLimitError
 		switch {
+		case errors.As(err, &taken) && r.spec.Tag.Name != "" && r.stays() != "":
+			return err
 		case errors.As(err, &taken) && r.spec.Tag.Name != "":
 			// Somebody gave it to another image since it was looked for.
 			return r.tagger.MoveTag(ctx, r.repo.Name, img.Digest, img.Tag)

@@ -106,8 +106,9 @@ type tagWatch struct {
 	// known are the uses of the last full reading and what was seen since, each once,
 	// for choosing the image of a name. Only the loop has them.
 	known []image.Use
-	// grown is how many came since that reading.
+	// grown is how many came since that reading, and gaps those that it had.
 	grown int
+	gaps  []coveredGap
 }
 
 func (t *tagWatch) key(u image.Use) useKey {
@@ -241,9 +242,12 @@ func (t *tagWatch) allUses(ctx context.Context) error {
 	if t.w.Tag.Name != "" {
 		t.remember(uses, true)
 	}
+	if t.gaps, err = coveredGaps(result); err != nil {
+		return err
+	}
 	report := t.newTagReport(t.w.Tagging)
 	report.Warnings = t.emptyNamespaces(result.Snapshot.Uses, t.w.Namespaces)
-	err = t.tagUses(ctx, t.w.Tagging, uses, nil, report)
+	err = t.tagUses(ctx, t.w.Tagging, uses, t.gaps, nil, report)
 	t.log(report)
 	if err != nil {
 		return err
@@ -272,7 +276,7 @@ func (t *tagWatch) someUses(ctx context.Context, uses []image.Use) {
 		all = slices.Concat(t.known, uses)
 		t.remember(all, false)
 	}
-	err := t.tagUses(ctx, t.w.Tagging, all, places, report)
+	err := t.tagUses(ctx, t.w.Tagging, all, t.gaps, places, report)
 	t.log(report)
 	if err != nil && ctx.Err() == nil {
 		t.tell("not all was tagged, and is tried again", "error", err)

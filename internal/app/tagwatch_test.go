@@ -377,6 +377,62 @@ func TestWatchTagsName(t *testing.T) {
 	})
 }
 
+// While something is not known that may be the newest image, the name is taken from
+// no image; it is given where nobody has it, and moves when all is known again.
+func TestNameStaysWhileSomethingIsNotKnown(t *testing.T) {
+	covers := func(globs ...string) func(*App) { return func(a *App) { a.Sources[0].Covers = globs } }
+	for _, tt := range []struct {
+		name   string
+		change func(*App)
+		err    error
+		uses   []usage.Observation
+		tags   []string
+		want   string // the image that has it
+	}{
+		{"all is known", nil, nil, nil, []string{"b", "production"}, "a"},
+		{"a gap", nil, errors.New("denied"), nil, []string{"b", "production"}, "b"},
+		{"a gap over other repositories", covers("base/**"), errors.New("denied"), nil, []string{"b", "production"}, "a"},
+		{"a gap that is ignored", func(a *App) { a.Usage.IgnoreGaps = []string{"live"} }, errors.New("denied"), nil, []string{"b", "production"}, "a"},
+		{"a gap, and nobody has the tag", nil, errors.New("denied"), nil, []string{"b"}, "a"},
+		{"an image id that could be any image", nil, nil, runs("ns/Pod/z", "shop/web:gone", D("some config").String()), []string{"b", "production"}, "b"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				repos := map[string]*Repository{"shop/web": New("shop/web").Add("a", Tags("a"), Age(48*time.Hour)).Add("b", Tags(tt.tags...), Age(time.Hour))}
+				w := startTagging(t, repos, func(c *Watching, w *watchWorld) {
+					c.Tag.Name = "production"
+					w.source.found, w.source.err = append(tt.uses, runs("ns/Pod/a", "shop/web:a", "")...), tt.err
+					if tt.change != nil {
+						tt.change(w.app)
+					}
+				})
+				has := func(when string) {
+					got := ""
+					for _, name := range []string{"a", "b"} {
+						if strings.Contains(w.tagsOf("shop/web", name), "production") {
+							got += name
+						}
+					}
+					if got != tt.want {
+						t.Errorf("%s: %s has it, want %s\n%s", when, got, tt.want, w.log)
+					}
+				}
+				has("after a reading")
+				w.source.see(runs("ns/Pod/b", "shop/web:a", "registry.example.com/shop/web@"+D("a").String()))
+				pass(2 * time.Second)
+				has("after another use was seen")
+				w.source.mu.Lock()
+				w.source.found, w.source.err = runs("ns/Pod/a", "shop/web:a", ""), nil
+				w.source.mu.Unlock()
+				pass(6 * time.Minute)
+				tt.want = "a"
+				has("when all is known")
+				w.end(t)
+			})
+		})
+	}
+}
+
 // Namespaces narrow what is watched, and a dry run changes nothing and says each
 // thing once.
 func TestWatchTagsDryRun(t *testing.T) {

@@ -89,7 +89,7 @@ type Totals struct {
 	Tagged int `json:"tagged"`
 	Moved  int `json:"moved"`
 	Kept   int `json:"kept"`
-	// Passed are in use, and another one of their repository has the tag.
+	// Passed are in use, and another one of their repository has or gets the tag.
 	Passed int `json:"passed"`
 	// Removed counts marks.
 	Removed int `json:"removed"`
@@ -164,6 +164,12 @@ func (i *Image) Room() (remove []string, anchor string) {
 		return nil, ""
 	}
 	return remove, i.marks[0].tag
+}
+
+// Stay leaves the tag to the image that has it.
+func (i *Image) Stay(why string) {
+	i.Detail = "the tag stays with " + shortDigest(i.From) + ": " + why
+	i.Action, i.Tag, i.From = Pass, "", image.Digest{}
 }
 
 // Full reports whether the image has as many tags as it may have, and none that
