@@ -18,6 +18,7 @@ import (
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/demo"
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/render"
 )
 
@@ -35,6 +36,13 @@ With --serve ADDR the account stays up for the aws command and for regsweep.`,
 	}
 	cmd.Flags().StringVar(&serve, "serve", "", "keep the account up on this `address`, such as 127.0.0.1:4566")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		flag := f.narrowing()
+		if f.config != "" {
+			flag = "--config"
+		}
+		if flag != "" {
+			return usageError("the demo is the whole job, with a configuration of its own: %s goes with commands on the account of demo --serve", flag)
+		}
 		f.output = "table"
 		d := &demonstration{world: w, flags: f}
 		if err := d.start(serve); err != nil {
@@ -147,17 +155,34 @@ func (d *demonstration) run(ctx context.Context) error {
 
 	d.title("1. A configuration", "An account that lives in this process at %s, and what to keep in it:", d.url)
 	fmt.Fprintln(w.Stdout, indent(demo.Config))
+	if err := d.sweep(ctx, open); err != nil {
+		return err
+	}
+	d.title("5. What is left", "regsweep plan")
 	r, err := open()
 	if err != nil {
 		return err
 	}
-	defer func() { r.close() }()
-	d.title("2. The plan", "regsweep plan --exact-sizes")
-	outcome, err := r.plan(ctx)
+	defer r.close()
+	if _, err := r.planAndShow(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(w.Stdout, "\n%s sent in all. Next: regsweep init, or regsweep demo --serve 127.0.0.1:4566\n",
+		render.Count(int(session.Stats().Total().Calls), "call"))
+	return nil
+}
+
+// sweep plans, explains and applies.
+func (d *demonstration) sweep(ctx context.Context, open func() (*run, error)) error {
+	w := d.world
+	r, err := open()
 	if err != nil {
 		return err
 	}
-	if err := r.show(w.Stdout, w.StdoutTerminal, outcome.Plan); err != nil {
+	defer r.close()
+	d.title("2. The plan", "regsweep plan --exact-sizes")
+	p, err := r.planAndShow(ctx)
+	if err != nil {
 		return err
 	}
 	d.title("3. Three images explained", "regsweep explain IMAGE")
@@ -173,23 +198,17 @@ func (d *demonstration) run(ctx context.Context) error {
 		fmt.Fprintln(w.Stdout)
 	}
 	d.title("4. Applied", "regsweep apply --yes --exact-sizes")
-	if _, err := r.apply(ctx, outcome.Plan, false); err != nil {
-		return err
+	_, err = r.apply(ctx, p, false)
+	return err
+}
+
+// planAndShow makes a plan and writes it to stdout.
+func (r *run) planAndShow(ctx context.Context) (*plan.Plan, error) {
+	outcome, err := r.plan(ctx)
+	if err != nil {
+		return nil, err
 	}
-	d.title("5. What is left", "regsweep plan")
-	r.close()
-	if r, err = open(); err != nil {
-		return err
-	}
-	if outcome, err = r.plan(ctx); err != nil {
-		return err
-	}
-	if err := r.show(w.Stdout, w.StdoutTerminal, outcome.Plan); err != nil {
-		return err
-	}
-	fmt.Fprintf(w.Stdout, "\n%s sent in all. Next: regsweep init, or regsweep demo --serve 127.0.0.1:4566\n",
-		render.Count(int(session.Stats().Total().Calls), "call"))
-	return nil
+	return outcome.Plan, r.show(r.world.Stdout, r.world.StdoutTerminal, outcome.Plan)
 }
 
 func (d *demonstration) title(title, format string, args ...any) {

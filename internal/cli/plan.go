@@ -43,10 +43,12 @@ machines; --merge joins the saved plans of all parts into that of the whole:
 		if merge == (len(args) == 0) {
 			return usageError("plan takes saved plans with --merge, and no arguments without (see %s --help)", cmd.CommandPath())
 		}
-		if merge {
-			if err := f.alone(exact); err != nil {
-				return err
-			}
+		flag := f.narrowing()
+		if exact {
+			flag = "--exact-sizes"
+		}
+		if merge && flag != "" {
+			return usageError("--merge joins saved plans as they are: %s goes with the runs that make them", flag)
 		}
 		r, err := f.start(cmd.Context(), w)
 		if err != nil {
@@ -86,21 +88,20 @@ machines; --merge joins the saved plans of all parts into that of the whole:
 	return cmd
 }
 
-// alone refuses flags that say what a plan is about: plans that are joined were
-// made with theirs.
-func (f *flags) alone(exact bool) error {
+// narrowing returns a flag that is set and says what a run is about, or "".
+func (f *flags) narrowing() string {
 	for _, given := range []struct {
 		flag string
 		set  bool
 	}{
 		{"--repository", len(f.repositories) > 0}, {"--shard", f.shard != ""}, {"--registry", f.registry != ""}, {"--now", f.now != ""},
-		{"--ignore-gap", len(f.ignoreGaps) > 0}, {"--exact-sizes", exact},
+		{"--ignore-gap", len(f.ignoreGaps) > 0},
 	} {
 		if given.set {
-			return usageError("--merge joins saved plans as they are: %s goes with the runs that make them", given.flag)
+			return given.flag
 		}
 	}
-	return nil
+	return ""
 }
 
 // planOrMerge makes a plan, or joins the saved ones.
