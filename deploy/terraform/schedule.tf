@@ -1,4 +1,5 @@
-# Small accounts: the schedule invokes the function.
+# The schedule invokes the function in small accounts, and starts the pipeline in
+# large ones.
 resource "aws_cloudwatch_event_rule" "this" {
   name                = var.name
   description         = "Starts regsweep"
@@ -6,11 +7,11 @@ resource "aws_cloudwatch_event_rule" "this" {
   tags                = var.tags
 }
 
-resource "aws_cloudwatch_event_target" "function" {
-  count = local.pipeline ? 0 : 1
-
-  rule = aws_cloudwatch_event_rule.this.name
-  arn  = aws_lambda_function.this.arn
+resource "aws_cloudwatch_event_target" "this" {
+  rule     = aws_cloudwatch_event_rule.this.name
+  arn      = local.pipeline ? aws_sfn_state_machine.this[0].arn : aws_lambda_function.this.arn
+  role_arn = local.pipeline ? aws_iam_role.pipeline["schedule"].arn : null
+  input    = local.pipeline ? "{}" : null
 
   retry_policy {
     maximum_retry_attempts       = 2
@@ -27,18 +28,18 @@ resource "aws_lambda_permission" "schedule" {
   source_arn    = aws_cloudwatch_event_rule.this.arn
 }
 
-# Large accounts: the schedule starts the pipeline.
+# The pipeline, and who starts it.
 resource "aws_iam_role" "pipeline" {
-  count = local.pipeline ? 1 : 0
+  for_each = { for role, service in { pipeline = "states", schedule = "events" } : role => service if local.pipeline }
 
-  name = "${var.name}-pipeline"
+  name = "${var.name}-${each.key}"
   tags = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
-      Principal = { Service = "states.amazonaws.com" }
+      Principal = { Service = "${each.value}.amazonaws.com" }
       Action    = "sts:AssumeRole"
       Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
     }]
@@ -49,7 +50,7 @@ resource "aws_iam_role_policy" "pipeline" {
   count = local.pipeline ? 1 : 0
 
   name = "pipeline"
-  role = aws_iam_role.pipeline[0].id
+  role = aws_iam_role.pipeline["pipeline"].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -84,7 +85,7 @@ resource "aws_sfn_state_machine" "this" {
   count = local.pipeline ? 1 : 0
 
   name     = var.name
-  role_arn = aws_iam_role.pipeline[0].arn
+  role_arn = aws_iam_role.pipeline["pipeline"].arn
   tags     = var.tags
 
   definition = replace(replace(replace(var.definition,
@@ -112,28 +113,11 @@ resource "aws_cloudwatch_metric_alarm" "pipeline" {
   tags                = var.tags
 }
 
-resource "aws_iam_role" "schedule" {
-  count = local.pipeline ? 1 : 0
-
-  name = "${var.name}-schedule"
-  tags = var.tags
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "events.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
-    }]
-  })
-}
-
 resource "aws_iam_role_policy" "schedule" {
   count = local.pipeline ? 1 : 0
 
   name = "start"
-  role = aws_iam_role.schedule[0].id
+  role = aws_iam_role.pipeline["schedule"].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -143,13 +127,4 @@ resource "aws_iam_role_policy" "schedule" {
       Resource = [aws_sfn_state_machine.this[0].arn]
     }]
   })
-}
-
-resource "aws_cloudwatch_event_target" "pipeline" {
-  count = local.pipeline ? 1 : 0
-
-  rule     = aws_cloudwatch_event_rule.this.name
-  arn      = aws_sfn_state_machine.this[0].arn
-  role_arn = aws_iam_role.schedule[0].arn
-  input    = "{}"
 }

@@ -94,7 +94,7 @@ func TestTerraform(t *testing.T) {
 				n = 3
 			}
 			name := strings.Join(parts[:min(n, len(parts))], ".")
-			if name == "path.module" {
+			if name == "path.module" || parts[0] == "each" {
 				continue
 			}
 			if !declared[name] {
@@ -161,6 +161,78 @@ func TestTerraformIsCloudFormation(t *testing.T) {
 				t.Errorf("the role of the state machine (-want +module):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestTerraformTrust compares who may assume the roles with the template.
+func TestTerraformTrust(t *testing.T) {
+	tpl, _ := readTemplate(t)
+	v := values{refs: map[string]string{"AWS::AccountId": "111122223333"}}
+	for _, role := range []struct {
+		inTemplate, inModule string
+		each                 map[string]any
+	}{
+		{"FunctionRole", "aws_iam_role.function", nil},
+		{"StateMachineRole", "aws_iam_role.pipeline", map[string]any{"key": "pipeline", "value": "states"}},
+		{"PipelineScheduleRole", "aws_iam_role.pipeline", map[string]any{"key": "schedule", "value": "events"}},
+	} {
+		blocks := module(t, map[string]any{"local": map[string]any{"account": "111122223333", "pipeline": true}, "each": role.each})
+		var trust any
+		if err := json.Unmarshal([]byte(valueOf(t, blocks, role.inModule, "assume_role_policy")), &trust); err != nil {
+			t.Fatal(err)
+		}
+		want := v.evaluate(t, tpl.Resources[role.inTemplate].Properties["AssumeRolePolicyDocument"])
+		if diff := gocmp.Diff(want, trust); diff != "" {
+			t.Errorf("%s (-CloudFormation +Terraform):\n%s", role.inTemplate, diff)
+		}
+		if role.each == nil {
+			continue
+		}
+		for _, b := range blocks {
+			if b.Type == "resource" && b.name() == role.inModule {
+				if each, _ := b.Values["for_each"].(map[string]any); each[role.each["key"].(string)] != role.each["value"] {
+					t.Errorf("for_each is %v", b.Values["for_each"])
+				}
+			}
+		}
+	}
+}
+
+// TestTerraformSchedule: the schedule invokes the function, or starts the pipeline
+// where there is one.
+func TestTerraformSchedule(t *testing.T) {
+	const function, pipeline, role = "arn:function", "arn:pipeline", "arn:role"
+	for _, test := range []struct {
+		machines, roles any
+		pipeline        bool
+		want            map[string]any
+	}{
+		{[]any{}, map[string]any{}, false, map[string]any{"arn": function, "role_arn": nil, "input": nil}},
+		{[]any{map[string]any{"arn": pipeline}}, map[string]any{"schedule": map[string]any{"arn": role}}, true,
+			map[string]any{"arn": pipeline, "role_arn": role, "input": "{}"}},
+	} {
+		blocks := module(t, map[string]any{
+			"local":                 map[string]any{"pipeline": test.pipeline},
+			"aws_lambda_function":   map[string]any{"this": map[string]any{"arn": function}},
+			"aws_sfn_state_machine": map[string]any{"this": test.machines},
+			"aws_iam_role":          map[string]any{"pipeline": test.roles},
+		})
+		for _, b := range blocks {
+			if b.Type != "resource" || b.name() != "aws_cloudwatch_event_target.this" {
+				continue
+			}
+			got := map[string]any{}
+			for name := range test.want {
+				value, known := b.Values[name]
+				if !known {
+					t.Errorf("%s is not known: %s", name, b.Unknown[name])
+				}
+				got[name] = value
+			}
+			if diff := gocmp.Diff(test.want, got); diff != "" {
+				t.Errorf("pipeline %v (-want +module):\n%s", test.pipeline, diff)
+			}
+		}
 	}
 }
 
