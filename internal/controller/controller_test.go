@@ -307,6 +307,9 @@ func TestGracefulStop(t *testing.T) {
 			}
 			if test.err == nil {
 				w.want(t, "/metrics", 200, `regsweep_runs_total{result="stopped"} 1`, "regsweep_deletions_total 1")
+				if diff := cmp.Diff([]string{"regsweep controller: 1 image deleted\nprod/apps/web: 1 deleted"}, w.told); diff != "" {
+					t.Errorf("told of what was done until then: %s", diff)
+				}
 			}
 		})
 	}

@@ -76,7 +76,8 @@ func (c *Controller) run(ctx context.Context, guard func() error) {
 		c.show(job, what.Plan)
 	}
 	c.report(ctx, e, &what)
-	if job != nil && job.Tell != nil && e.Result != Stopped {
+	// Of a run that was stopped before it did anything, the next one tells.
+	if job != nil && job.Tell != nil && (e.Result != Stopped || e.Deleted+e.Archived+e.Failed > 0) {
 		job.Tell(ctx, what)
 	}
 	if job != nil && what.Plan == nil {
