@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +17,7 @@ import (
 	"github.com/regsweep/regsweep/internal/config"
 	"github.com/regsweep/regsweep/internal/render"
 	"github.com/regsweep/regsweep/internal/usage"
+	"github.com/regsweep/regsweep/internal/usage/kubernetes"
 )
 
 // lookFor bounds how long init looks at one source.
@@ -65,7 +68,7 @@ func survey(ctx context.Context, w *World) (string, error) {
 		return "", fmt.Errorf("look at the AWS account: %w (without an account, try regsweep demo)", err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Written by regsweep init as %s.\n# Every field: https://github.com/regsweep/regsweep/blob/main/docs/configuration.md\nversion: 1\n\n", arn)
+	fmt.Fprintf(&b, "# Written by regsweep init as %s.\n# Every field: https://github.com/regsweep/regsweep/blob/main/docs/configuration.md\n# What is used from other accounts, regions or clusters than are named here is not seen.\nversion: 1\n\n", arn)
 	b.WriteString(surveyRegistry(ctx, w, session, account, region))
 	b.WriteString("\nusage:   # everything that can hold an image; a source that fails holds all deletions back\n")
 	for _, kind := range w.Kinds.Sources {
@@ -102,34 +105,68 @@ func surveyRegistry(ctx context.Context, w *World, session *awsapi.Session, acco
 
 // surveySource returns the entry of one kind of source, with what it found. A
 // source that cannot be read is written too: leaving it out would say that
-// nothing is in use there.
+// nothing is in use there. So is every cluster of the kubeconfig.
 func surveySource(ctx context.Context, kind config.SourceKind, env usage.Env, region string) string {
 	// What is found here is pinned, so that another environment cannot hide it.
-	settings := fmt.Sprintf("{regions: [%s]}", region)
-	sources, err := kind.New().Open(kind.Name, env)
-	if err != nil {
-		if kind.Name == "kubernetes" {
-			return fmt.Sprintf("  # - kubernetes: {}   # no cluster in reach: %s\n", comment(err.Error()))
-		}
-		return fmt.Sprintf("  - %s: %s   # cannot be read: %s\n", kind.Name, settings, comment(err.Error()))
-	}
+	cfg, settings := kind.New(), fmt.Sprintf("{regions: [%s]}", region)
 	if kind.Name == "kubernetes" {
 		settings = "{}"
-		if _, name, ok := strings.Cut(sources[0].Name(), "/"); ok && name != "in-cluster" {
-			settings = fmt.Sprintf("{contexts: [%q]}", name)
+		contexts, err := kubernetes.Contexts(env.Getenv)
+		if err != nil {
+			return fmt.Sprintf("  - kubernetes: {}   # cannot be read: %s\n", comment(err.Error()))
+		}
+		if len(contexts) > 0 {
+			cfg, settings = kubernetes.Config{Contexts: contexts}, fmt.Sprintf("{contexts: [%s]}", quoted(contexts))
 		}
 	}
+	sources, err := cfg.Open(kind.Name, env)
+	if err != nil && kind.Name == "kubernetes" && settings == "{}" {
+		return fmt.Sprintf("  # - kubernetes: {}   # no cluster in reach: %s\n", comment(err.Error()))
+	}
+	if err != nil {
+		return fmt.Sprintf("  - %s: %s   # cannot be read: %s\n", kind.Name, settings, comment(err.Error()))
+	}
+	found, errs := collect(ctx, sources)
+	const unread = "cannot be read now, and holds all deletions until it can or is removed"
+	if len(sources) == 1 && errs[0] != nil {
+		return fmt.Sprintf("  - %s: %s   # %s: %s\n", kind.Name, settings, unread, comment(errs[0].Error()))
+	}
+	text := fmt.Sprintf("  - %s: %s   # %s now\n", kind.Name, settings, render.Count(found, "use"))
+	for i, err := range errs {
+		if err != nil {
+			text += fmt.Sprintf("    # %s %s: %s\n", sources[i].Name(), unread, comment(err.Error()))
+		}
+	}
+	return text
+}
+
+// collect reads sources at the same time, and returns how many uses they see, and
+// the error of each or nil.
+func collect(ctx context.Context, sources []usage.Source) (found int, errs []error) {
 	ctx, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	found := 0
-	for _, s := range sources {
-		findings, err := s.Collect(ctx)
-		if err != nil {
-			return fmt.Sprintf("  - %s: %s   # cannot be read now, and holds all deletions until it can or is removed: %s\n", kind.Name, settings, comment(err.Error()))
-		}
-		found += len(findings.Observations)
+	counts, errs := make([]int, len(sources)), make([]error, len(sources))
+	var all sync.WaitGroup
+	for i, source := range sources {
+		all.Go(func() {
+			findings, err := source.Collect(ctx)
+			counts[i], errs[i] = len(findings.Observations), err
+		})
 	}
-	return fmt.Sprintf("  - %s: %s   # %s now\n", kind.Name, settings, render.Count(found, "use"))
+	all.Wait()
+	for _, n := range counts {
+		found += n
+	}
+	return found, errs
+}
+
+// quoted writes texts as the entries of a list in YAML.
+func quoted(texts []string) string {
+	var all []string
+	for _, text := range texts {
+		all = append(all, strconv.Quote(text))
+	}
+	return strings.Join(all, ", ")
 }
 
 // comment makes text fit into a comment.

@@ -136,6 +136,38 @@ func (k kubeconfig) context(name string) (string, error) {
 	return name, nil
 }
 
+// Contexts returns the contexts of the kubeconfig that kubectl would read, one for
+// each cluster: the current one first, the others by name. There are none where the
+// program runs in a cluster and nobody named a kubeconfig, nor without a kubeconfig.
+func Contexts(getenv func(string) string) ([]string, error) {
+	return contextsOf(getenv, serviceAccountDir)
+}
+
+func contextsOf(getenv func(string) string, podDir string) ([]string, error) {
+	if getenv(clientcmd.RecommendedConfigPathEnvVar) == "" {
+		if _, inside, err := podConfig(getenv, podDir); inside || err != nil {
+			return nil, err
+		}
+	}
+	config, err := findKubeconfig("", "", getenv).load()
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Sorted(maps.Keys(config.Contexts))
+	if config.Contexts[config.CurrentContext] != nil {
+		names = slices.Insert(names, 0, config.CurrentContext)
+	}
+	var all []string
+	clusters := map[string]bool{}
+	for _, name := range names {
+		if cluster := config.Contexts[name].Cluster; !clusters[cluster] {
+			clusters[cluster] = true
+			all = append(all, name)
+		}
+	}
+	return all, nil
+}
+
 // config reads the files again, since credentials in them can change while a
 // long-running program holds the source.
 func (k kubeconfig) config(context string) (*rest.Config, error) {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestOwn(t *testing.T) {
@@ -56,6 +58,57 @@ current-context: here
 			}
 			if config.Host != test.host || namespace != test.namespace {
 				t.Errorf("%s in %s, want %s in %s", namespace, config.Host, test.namespace, test.host)
+			}
+		})
+	}
+}
+
+func TestContexts(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "token"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := func(text string) string {
+		path := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const clusters = `
+apiVersion: v1
+kind: Config
+contexts:
+- {name: b-shop, context: {cluster: b, namespace: shop}}
+- {name: c, context: {cluster: c}}
+- {name: b, context: {cluster: b}}
+- {name: a, context: {cluster: a}}
+`
+	inside := map[string]string{"KUBERNETES_SERVICE_HOST": "192.0.2.1", "KUBERNETES_SERVICE_PORT": "443"}
+	for _, test := range []struct {
+		name, kubeconfig, fails string
+		env                     map[string]string
+		want                    []string
+	}{
+		{name: "one for each cluster, the current one first", kubeconfig: file(clusters + "current-context: b-shop\n"), want: []string{"b-shop", "a", "c"}},
+		{name: "no current one", kubeconfig: file(clusters), want: []string{"a", "b", "c"}},
+		{name: "in a pod", env: inside},
+		{name: "in a pod, with a kubeconfig", env: inside, kubeconfig: file(clusters), want: []string{"a", "b", "c"}},
+		{name: "no file", kubeconfig: filepath.Join(dir, "none")},
+		{name: "no kubeconfig", kubeconfig: file("{"), fails: "read kubeconfig"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := contextsOf(func(name string) string {
+				if name == "KUBECONFIG" {
+					return test.kubeconfig
+				}
+				return test.env[name]
+			}, dir)
+			if (err != nil) != (test.fails != "") || err != nil && !strings.Contains(err.Error(), test.fails) {
+				t.Fatalf("error %v, want %q", err, test.fails)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
 			}
 		})
 	}
