@@ -159,6 +159,7 @@ func (l *Lock) try(ctx context.Context, other *seen) (*Record, error) {
 	}
 	taken, err := l.Store.Update(ctx, l.mine(old))
 	if apierrors.IsConflict(err) {
+		*other = seen{} // who has it now is read next time
 		return nil, nil
 	}
 	return taken, err

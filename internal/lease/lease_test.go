@@ -304,6 +304,35 @@ func TestAnswerLost(t *testing.T) {
 	})
 }
 
+// overtaken is a Lease that somebody else takes between the reading and the writing
+// of this process, once.
+type overtaken struct {
+	*memory
+	by string
+}
+
+func (o *overtaken) Update(ctx context.Context, r *Record) (*Record, error) {
+	if o.by != "" {
+		o.set(func(m *memory) { m.record.Holder, m.record.Version = o.by, "taken" })
+		o.by = ""
+	}
+	return o.memory.Update(ctx, r)
+}
+
+// Of two that find a Lease free the one that is later says who has it.
+func TestOvertaken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		free := &Record{Duration: time.Second, Renewed: time.Now(), Version: "0"}
+		l := lock(nil, "a")
+		l.Store = &overtaken{&memory{record: free}, "b"}
+		_, err := l.Acquire(t.Context(), 0)
+		var held *HeldError
+		if !errors.As(err, &held) || held.Holder != "b" {
+			t.Errorf("error %v, want that b holds it", err)
+		}
+	})
+}
+
 func TestAcquireFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		down := errors.New("down")
