@@ -205,7 +205,7 @@ func TestTopic(t *testing.T) {
 	if err := notify.NewTopic(topic, session).Send(t.Context(), notify.Message{Subject: long, Text: long}); err != nil {
 		t.Fatal(err)
 	}
-	want := []embedded.SNSMessage{{TopicARN: topic, Subject: "pr?d: " + strings.Repeat("x", 94), Message: long}}
+	want := []embedded.SNSMessage{{TopicARN: topic, Subject: "pr?d: " + strings.Repeat("x", 93), Message: long}}
 	if diff := cmp.Diff(want, aws.Published(topic)); diff != "" {
 		t.Error(diff)
 	}

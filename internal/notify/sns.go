@@ -12,9 +12,10 @@ import (
 	"github.com/regsweep/regsweep/internal/permissions"
 )
 
-// maxSubject is how long the subject of a message can be (Publish in the Amazon
-// SNS API reference); it is ASCII only.
-const maxSubject = 100
+// maxSubject is how long the subject of a message can be: "less than 100 characters"
+// (Publish in the Amazon SNS API reference). It is ASCII only, which every form of
+// delivery takes.
+const maxSubject = 99
 
 // Topic is a standard topic of Amazon SNS.
 type Topic struct {
