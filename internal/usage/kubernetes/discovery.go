@@ -93,7 +93,7 @@ func (c *client) get(ctx context.Context, accept string, path ...string) ([]byte
 // aggregated reads the one answer that holds everything.
 func aggregated(data []byte, wanted func(string) bool) ([]served, []error, error) {
 	var list struct {
-		Items []struct {
+		Items *[]struct {
 			Metadata struct {
 				Name string `json:"name"`
 			} `json:"metadata"`
@@ -114,9 +114,12 @@ func aggregated(data []byte, wanted func(string) bool) ([]served, []error, error
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errNotAList, err)
 	}
+	if list.Items == nil {
+		return nil, nil, fmt.Errorf("%w: it lacks items", errNotAList)
+	}
 	var found []served
 	var errs []error
-	for _, group := range list.Items {
+	for _, group := range *list.Items {
 		if !wanted(group.Metadata.Name) {
 			continue
 		}
@@ -151,7 +154,7 @@ func staleGroup(group, version string) error {
 // perGroup asks for each version of each wanted group, the preferred one first.
 func (c *client) perGroup(ctx context.Context, data []byte, wanted func(string) bool) ([]served, []error, error) {
 	var list struct {
-		Groups []struct {
+		Groups *[]struct {
 			Name             string         `json:"name"`
 			Versions         []groupVersion `json:"versions"`
 			PreferredVersion groupVersion   `json:"preferredVersion"`
@@ -160,9 +163,12 @@ func (c *client) perGroup(ctx context.Context, data []byte, wanted func(string) 
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", errNotAList, err)
 	}
+	if list.Groups == nil {
+		return nil, nil, fmt.Errorf("%w: it lacks groups", errNotAList)
+	}
 	type question struct{ group, version string }
 	var questions []question
-	for _, g := range list.Groups {
+	for _, g := range *list.Groups {
 		if !wanted(g.Name) {
 			continue
 		}

@@ -137,8 +137,8 @@ func decodeList(r io.Reader, item func(*json.Decoder) error) (listMeta, error) {
 	if err := expect(decoder, json.Delim('{')); err != nil {
 		return listMeta{}, err
 	}
-	var metadata listMeta
-	var hasItems, hasMetadata bool
+	var metadata *listMeta
+	hasItems := false
 	for decoder.More() {
 		key, err := decoder.Token()
 		if err != nil {
@@ -146,7 +146,6 @@ func decodeList(r io.Reader, item func(*json.Decoder) error) (listMeta, error) {
 		}
 		switch key {
 		case "metadata":
-			hasMetadata = true
 			err = decoder.Decode(&metadata)
 		case "items":
 			hasItems = true
@@ -161,7 +160,7 @@ func decodeList(r io.Reader, item func(*json.Decoder) error) (listMeta, error) {
 	if err := expect(decoder, json.Delim('}')); err != nil {
 		return listMeta{}, err
 	}
-	if !hasItems || !hasMetadata {
+	if !hasItems || metadata == nil {
 		return listMeta{}, fmt.Errorf("%w: it lacks items or metadata", errNotAList)
 	}
 	if _, err := decoder.Token(); err == nil {
@@ -169,7 +168,7 @@ func decodeList(r io.Reader, item func(*json.Decoder) error) (listMeta, error) {
 	} else if !errors.Is(err, io.EOF) {
 		return listMeta{}, notAList(err)
 	}
-	return metadata, nil
+	return *metadata, nil
 }
 
 func decodeItems(decoder *json.Decoder, item func(*json.Decoder) error) error {
