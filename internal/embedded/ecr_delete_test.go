@@ -151,6 +151,19 @@ func TestBatchDeleteImage(t *testing.T) {
 			left: []string{"signature[]"},
 		},
 		{
+			name: "an index without a tag holds what it lists",
+			fill: func(r *embedded.Repository) {
+				push(r, a)
+				push(r, b)
+				fallback := "sha256-" + strings.TrimPrefix(digest(b), "sha256:")
+				push(r, index, fallback)
+				push(r, second, fallback) // the next list of referrers takes the tag
+			},
+			ids:  byDigest(digest(b)),
+			want: outcome{Failures: []string{referenced}},
+			left: []string{"a[]", "b[]", "index[]", "second[sha256-" + strings.TrimPrefix(digest(b), "sha256:") + "]"},
+		},
+		{
 			name: "archived images can be deleted",
 			fill: func(r *embedded.Repository) { push(r, a); r.Archive(digest(a), start) },
 			ids:  byDigest(digest(a)),
