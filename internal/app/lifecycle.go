@@ -208,8 +208,9 @@ type CompiledRepository struct {
 
 // CompileLifecycle compiles the rules of a configuration for each repository. It
 // tries each policy on the images that are there: one that would expire, now or
-// when they are older, what the rules keep is withheld.
-func (a *App) CompileLifecycle(ctx context.Context, spec policy.Spec, o lifecycle.CompileOptions) ([]CompiledRepository, error) {
+// when they are older, what the rules keep is withheld. open opens the policies of
+// a registry; with Plain they say what was restored from the archive.
+func (a *App) CompileLifecycle(ctx context.Context, spec policy.Spec, o lifecycle.CompileOptions, open OpenLifecycle) ([]CompiledRepository, error) {
 	check, err := newLifecycleCheck(spec)
 	if err != nil {
 		return nil, err
@@ -221,6 +222,10 @@ func (a *App) CompileLifecycle(ctx context.Context, spec policy.Spec, o lifecycl
 		list, err := reader.Repositories(ctx, func(repo string) bool { return a.selects(name, repo) }, a.Policy.NeedsRepositoryTags())
 		if err != nil {
 			return nil, fmt.Errorf("registry %s: %w", name, err)
+		}
+		policies, err := open(ctx, name)
+		if err != nil {
+			return nil, err
 		}
 		a.Progress.found(len(list))
 		compiled := make([]CompiledRepository, len(list))
@@ -235,6 +240,10 @@ func (a *App) CompileLifecycle(ctx context.Context, spec policy.Spec, o lifecycl
 					return nil
 				}
 				contents, err := reader.Read(groupCtx, repo, false)
+				var times map[image.Digest]registry.StorageTimes
+				if err == nil && o.Plain && c.Policy.Counts() {
+					times, err = policies.StorageTimes(groupCtx, repo.Name)
+				}
 				if err != nil && fatal(groupCtx, err) {
 					return fmt.Errorf("repository %s: %w", repo.Name, err)
 				}
@@ -242,7 +251,7 @@ func (a *App) CompileLifecycle(ctx context.Context, spec policy.Spec, o lifecycl
 					c.Unread = err
 					c.Withheld = fmt.Sprintf("its images cannot be read, so that the policy was not tried on them: %v", err)
 				} else {
-					c.Withheld = check.of(c.Policy, contents, image.At(a.Judge()), o)
+					c.Withheld = check.of(c.Policy, contents, times, image.At(a.Judge()), o)
 					a.Progress.judged(len(contents.Images))
 				}
 				if c.Withheld != "" {
@@ -281,10 +290,10 @@ func newLifecycleCheck(spec policy.Spec) (*lifecycleCheck, error) {
 // of says which image that is there a policy would expire although the rules keep
 // it, now or in a hundred years; "" means none. With Plain it also says what is
 // no plain image.
-func (c *lifecycleCheck) of(p *lifecycle.Policy, contents *image.Contents, now image.Time, o lifecycle.CompileOptions) string {
+func (c *lifecycleCheck) of(p *lifecycle.Policy, contents *image.Contents, times map[image.Digest]registry.StorageTimes, now image.Time, o lifecycle.CompileOptions) string {
 	g := graph.Build(contents)
 	if o.Plain {
-		if why := notPlain(g, p.Counts()); why != "" {
+		if why := notPlain(g, times, p.Counts()); why != "" {
 			return "--plain says that there are plain images only, and " + why
 		}
 	}
@@ -303,9 +312,9 @@ func (c *lifecycleCheck) of(p *lifecycle.Policy, contents *image.Contents, now i
 	return ""
 }
 
-// notPlain says what contradicts --plain, or "". Push times matter where a policy
-// counts.
-func notPlain(g *graph.Graph, counts bool) string {
+// notPlain says what contradicts --plain, or "". Push times, and restoring, which
+// may count as a push, matter where a policy counts.
+func notPlain(g *graph.Graph, times map[image.Digest]registry.StorageTimes, counts bool) string {
 	pushed := map[image.Time]image.Digest{}
 	for i := range g.Images {
 		img := &g.Images[i]
@@ -316,6 +325,8 @@ func notPlain(g *graph.Graph, counts bool) string {
 			return fmt.Sprintf("%s is an index", img.Digest)
 		case g.Kinds[i] == graph.Referrer:
 			return fmt.Sprintf("%s is attached to an image", img.Digest)
+		case counts && (img.Status == image.Activating || times[img.Digest].ActivatedAt.Known()):
+			return fmt.Sprintf("%s was restored from the archive", img.Digest)
 		case same && counts:
 			return fmt.Sprintf("%s and %s were pushed at one moment", other, img.Digest)
 		}

@@ -29,8 +29,8 @@ A policy knows no uses. Its first rules keep what regsweep tag marks, so that mu
 run wherever images are used.
 
 With --plain you say that these repositories hold plain images only, now and later:
-no indexes, nothing attached (signatures, SBOMs), and no two images pushed at one
-moment. Then counts and untagged images are expressed too.
+no indexes, nothing attached (signatures, SBOMs), no two images pushed at one
+moment, and none restored from the archive. Then counts and untagged images are expressed too.
 
 Exit codes: 0 done; 1 failed, or the images of a repository cannot be read; 2 wrong
 usage or configuration.`,
@@ -128,7 +128,7 @@ func (r *run) compile(ctx context.Context, plain bool) (policies []compiledPolic
 func (r *run) compiled(ctx context.Context, plain bool) ([]app.CompiledRepository, error) {
 	stop := r.progress()
 	defer stop()
-	return r.CompileLifecycle(ctx, r.config.Policy, lifecycle.CompileOptions{Plain: plain})
+	return r.CompileLifecycle(ctx, r.config.Policy, lifecycle.CompileOptions{Plain: plain}, r.lifecycle)
 }
 
 // compiledTexts returns the compiled policies by registry and repository; "" where

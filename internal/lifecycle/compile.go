@@ -41,8 +41,9 @@ func (n Note) String() string {
 // CompileOptions are what a policy may rely on.
 type CompileOptions struct {
 	// Plain says that the repository holds plain images only, now and later: no
-	// indexes, nothing attached, and no two images of one push time. Then counts
-	// and untagged images can be expressed.
+	// indexes, nothing attached, no two images of one push time, and none that was
+	// restored from the archive, which may count as a push. Then counts and untagged
+	// images can be expressed.
 	Plain bool
 }
 
@@ -242,7 +243,7 @@ func (c *compiler) limits() {
 func (c *compiler) premises() {
 	text := "relies on this, now and later: what is attached to an image has no tags but " + artifactTags + " and those of regsweep"
 	if c.plain {
-		text = "relies on what --plain says, now and later: there are no indexes, nothing is attached to an image, and no two images were pushed at one moment"
+		text = "relies on what --plain says, now and later: there are no indexes, nothing is attached to an image, no two images were pushed at one moment, and none was restored from the archive"
 	}
 	c.notes = append(c.notes, Note{"premises", "", true, text})
 }

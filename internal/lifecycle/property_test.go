@@ -161,6 +161,19 @@ func drawRepository(t *rapid.T, plain, memberTags bool) *Repository {
 	return r
 }
 
+// drawTimes draws which images were restored from the archive, and when.
+func drawTimes(t *rapid.T, r *Repository) map[image.Digest]lifecycle.Times {
+	times := map[image.Digest]lifecycle.Times{}
+	for i := range r.Images {
+		img := &r.Images[i]
+		if img.Status == image.Active && rare(t, 6) {
+			at := image.At(Now.Time().Add(-pick(t, time.Minute, 3*Day)))
+			times[img.Digest] = lifecycle.Times{ArchivedAt: img.PushedAt, ActivatedAt: max(at, img.PushedAt)}
+		}
+	}
+	return times
+}
+
 // verdicts are what the rules say of every image, with nothing in use.
 func verdicts(t *rapid.T, spec policy.Spec, r *Repository) []policy.Verdict {
 	compiled, problems := policy.Compile(spec)
@@ -214,9 +227,13 @@ func checkCompiled(t *rapid.T, plain bool) (acted int) {
 		}
 	}
 	r := drawRepository(t, plain, len(spec.Protect) == 0)
+	times := map[image.Digest]lifecycle.Times{}
+	if !plain || !p.Counts() {
+		times = drawTimes(t, r)
+	}
 	rules := verdicts(t, spec, r)
 	for _, reading := range []lifecycle.Reading{lifecycle.Least, lifecycle.Most} {
-		for i, f := range lifecycle.Evaluate(p, lifecycle.Input{Graph: r.Graph(), Now: Now}, reading) {
+		for i, f := range lifecycle.Evaluate(p, lifecycle.Input{Graph: r.Graph(), Now: Now, Times: times}, reading) {
 			fine := f.Action == lifecycle.Keep || rules[i] == policy.VerdictDelete ||
 				f.Action == lifecycle.Transition && rules[i] == policy.VerdictArchive
 			if !fine {
