@@ -39,7 +39,7 @@ const (
 	examples = "../../../examples"
 	region   = "us-east-1"
 	bucket   = "example-bucket"
-	patience = 2 * time.Minute // of a process on a busy machine
+	patience = 5 * time.Minute // with a process on a busy machine
 )
 
 // world is a cluster and an account.
