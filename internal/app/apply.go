@@ -212,16 +212,16 @@ func (a *App) rechecker(reader registry.Reader, repo image.Repository, w *watch,
 			return err
 		}
 		if now != k {
-			k = now
-			if gaps := k.covering(repo.Name); len(gaps) > 0 {
+			if gaps := now.covering(repo.Name); len(gaps) > 0 {
 				return &gapError{gaps[0].String()}
 			}
+			k = now
 			s.judged.Spare(k.uses)
 		}
-		if a.Now().Sub(readAt) < stillFresh {
+		at := a.Now()
+		if at.Sub(readAt) < stillFresh {
 			return nil
 		}
-		readAt = a.Now()
 		contents, err := reader.Read(ctx, repo, false)
 		if err != nil {
 			if fatal(ctx, err) {
@@ -230,6 +230,7 @@ func (a *App) rechecker(reader registry.Reader, repo image.Repository, w *watch,
 			return &gapError{err.Error()}
 		}
 		s.judged.SpareChanged(graph.Build(contents), func(i int32) bool { return s.gone[i] })
+		readAt = at
 		return nil
 	}
 }

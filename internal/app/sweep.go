@@ -21,8 +21,9 @@ type sweep struct {
 	judged   *plan.Judged
 	report   *plan.RepositoryReport
 	progress *Progress
-	// recheck is called before each call that changes something. It may spare
-	// images that came into use, and an error ends the sweep.
+	// recheck is called before each call that changes something, and again when
+	// that gets its turn. It may spare images that came into use, and an error ends
+	// the sweep.
 	recheck func(context.Context) error
 	// deleted lists what was deleted, in order.
 	deleted []int32
@@ -94,8 +95,8 @@ func (s *sweep) list(yield func(any) bool) {
 	}
 }
 
-// notSent returns why a call was never sent, or nil. A run can come to its end
-// while a call waits for its turn.
+// notSent returns why a call was never sent, or nil. A run can come to its end, or
+// images can change, while a call waits for its turn.
 func notSent(err error) error {
 	if unsent, ok := errors.AsType[*awsapi.UnsentError](err); ok {
 		return unsent.Err
@@ -141,29 +142,59 @@ func (s *sweep) delete(ctx context.Context, batch []int32) (deleted []int32, err
 // spared is why an image that was written down as about to go was not asked for.
 const spared = "it is no longer condemned, or the run ended"
 
+// errSpared is why a call is not sent: one of its images is no longer condemned.
+var errSpared = errors.New("an image was spared while the call waited for its turn")
+
+// unbroken returns a context for a call that takes images away. It can wait long
+// for its turn, and be sent again, so what is known is looked at once more right
+// before each attempt: where verdicts are then other than the one of the call, it
+// is not sent.
+func (s *sweep) unbroken(ctx context.Context, verdict policy.Verdict, images ...int32) context.Context {
+	return awsapi.Unbroken(ctx, func() error {
+		if err := s.next(ctx); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(images, func(i int32) bool { return s.judged.Verdicts[i] != verdict }) {
+			return errSpared
+		}
+		return nil
+	})
+}
+
 // send deletes what of a batch is still condemned, in one call, and says in
 // outcomes what became of it.
 func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outcome) (deleted []int32, err error) {
+	for {
+		if deleted, err = s.sendOnce(ctx, batch, outcomes); !errors.Is(err, errSpared) {
+			return deleted, err
+		}
+	}
+}
+
+// sendOnce is send, but for errSpared where something was spared meanwhile.
+func (s *sweep) sendOnce(ctx context.Context, batch []int32, outcomes []journal.Outcome) (deleted []int32, err error) {
 	if err := s.next(ctx); err != nil {
 		return nil, err
 	}
 	g := s.judged.Graph
 	digests := make([]image.Digest, 0, len(batch))
+	condemned := make([]int32, 0, len(batch))
 	asked := make([]int, 0, len(batch)) // positions in the batch
 	for n, i := range batch {
 		if s.judged.Verdicts[i] == policy.VerdictDelete {
 			s.asked[i] = true
 			digests = append(digests, g.Images[i].Digest)
+			condemned = append(condemned, i)
 			asked = append(asked, n)
 		}
 	}
 	if len(asked) == 0 {
 		return nil, nil
 	}
-	results, err := s.writer.Delete(awsapi.Unbroken(ctx, s.ledger.allowed), g.Repository.Name, digests)
+	results, err := s.writer.Delete(s.unbroken(ctx, policy.VerdictDelete, condemned...), g.Repository.Name, digests)
 	if unsent := notSent(err); unsent != nil {
-		for _, n := range asked {
-			s.asked[batch[n]] = false
+		for _, i := range condemned {
+			s.asked[i] = false
 		}
 		return nil, unsent
 	}
@@ -215,13 +246,16 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 			return err
 		}
 		s.asked[i] = true
-		err = s.writer.Archive(awsapi.Unbroken(ctx, s.ledger.allowed), g.Repository.Name, g.Images[i].Digest)
+		err = s.writer.Archive(s.unbroken(ctx, policy.VerdictArchive, i), g.Repository.Name, g.Images[i].Digest)
 		outcome, denied := outcomeOfOne(g.Images[i].Digest, err), denial(err)
 		var missing *registry.ImageGoneError
 		switch unsent := notSent(err); {
 		case unsent != nil:
 			s.asked[i] = false
 			outcome.Outcome, outcome.Detail, err = journal.Left, spared, unsent
+			if errors.Is(err, errSpared) {
+				err = nil
+			}
 		case err == nil:
 			s.report.Archived++
 			s.progress.removed(1)

@@ -43,8 +43,8 @@ func (e *DeniedError) Error() string {
 func (e *DeniedError) Unwrap() error { return e.Err }
 
 // LateDenialError is a call that was denied after an earlier attempt at it that was
-// not: the answer to that was lost, or was another error, so that it may have been
-// carried out.
+// neither denied nor throttled: the answer to that was lost, or was another error, so
+// that it may have been carried out.
 type LateDenialError struct {
 	// Err has a *DeniedError.
 	Err error

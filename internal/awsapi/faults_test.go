@@ -273,6 +273,9 @@ func TestDenials(t *testing.T) {
 		late    bool
 	}{
 		{"denied", []func(w http.ResponseWriter){denial}, false},
+		{"denied after a throttle", []func(w http.ResponseWriter){func(w http.ResponseWriter) {
+			reply(w, 400, jsonType, `{"__type": "ThrottlingException"}`)
+		}, denial}, false},
 		{"denied after a lost answer", []func(w http.ResponseWriter){func(w http.ResponseWriter) { drop(w, "") }, denial}, true},
 		{"denied after an internal error", []func(w http.ResponseWriter){func(w http.ResponseWriter) {
 			reply(w, 500, jsonType, `{"__type": "ServerException"}`)

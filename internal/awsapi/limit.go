@@ -30,8 +30,8 @@ type attemptKey struct{}
 // attempts are those of one call.
 type attempts struct {
 	n int
-	// open says that one of them had no answer, or another one than a denial, so
-	// that it may have been carried out.
+	// open says that one of them had no answer, or another one than a denial or a
+	// throttle, so that it may have been carried out.
 	open bool
 }
 
@@ -42,18 +42,17 @@ func (*limit) ID() string { return "RegsweepLimit" }
 func (m *limit) HandleFinalize(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 	out middleware.FinalizeOutput, metadata middleware.Metadata, err error,
 ) {
-	retry := false
 	made, ok := middleware.GetStackValue(ctx, attemptKey{}).(*attempts)
-	if ok {
-		retry = made.n > 0
-		made.n++
+	if !ok { // explain is in every stack that this is in
+		made = &attempts{}
 	}
+	made.n++
 	region := awsmiddleware.GetRegion(ctx)
 	if region == "" {
 		region = m.region
 	}
 	limiter := m.limiters.of(operation{m.account, region, awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)})
-	permit, err := limiter.await(ctx, retry)
+	permit, err := limiter.await(ctx, made)
 	if err != nil {
 		return out, metadata, &aws.RequestCanceledError{Err: err}
 	}
@@ -65,13 +64,13 @@ func (m *limit) HandleFinalize(ctx context.Context, in middleware.FinalizeInput,
 		result = outcome{unsent: true}
 		return out, metadata, err
 	}
-	if ok && !isDenial(err) {
-		made.open = true
-	}
 	result = outcome{
 		succeeded:  err == nil || answered(err),
 		throttled:  m.classes.throttle(err),
 		retryAfter: retryAfter(err, m.limiters.clock.now()),
+	}
+	if !result.throttled && !isDenial(err) {
+		made.open = true
 	}
 	return out, metadata, err
 }

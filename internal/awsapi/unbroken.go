@@ -2,8 +2,9 @@ package awsapi
 
 import "context"
 
-// UnsentError says that a call was never sent, since it may not be any more: its
-// run is to end, or nothing may be changed any longer.
+// UnsentError says that a call was never sent, or only to be throttled or denied,
+// and may not be sent any more: its run is to end, or nothing may be changed any
+// longer. So it has changed nothing.
 type UnsentError struct {
 	// Err says why: the error of the context, or what the guard said.
 	Err error
@@ -27,15 +28,17 @@ type unbroken struct {
 // Unbroken returns a context for calls that are not broken off once they are on
 // their way, so that what they do is known, but are not sent any more when ctx is
 // done or guard returns an error. A call can wait long for its turn, so both are
-// asked right before each attempt. What was never sent fails with an
-// *UnsentError. A guard of nil allows all.
+// asked right before each attempt, in the goroutine of the call. What AWS did not
+// carry out for certain fails with an *UnsentError. A guard of nil allows all.
 func Unbroken(ctx context.Context, guard func() error) context.Context {
 	return context.WithValue(context.WithoutCancel(ctx), unbrokenKey{}, &unbroken{ctx, guard})
 }
 
-// await waits until the call of ctx may be sent. Its error is that of the context
-// or of the guard of Unbroken, and an *UnsentError where no attempt was made.
-func (l *limiter) await(ctx context.Context, retry bool) (permit, error) {
+// await waits until the call of ctx may be sent, of which made are the attempts
+// with this one. Its error is that of the context or of the guard of Unbroken, and
+// there an *UnsentError where no attempt can have been carried out.
+func (l *limiter) await(ctx context.Context, made *attempts) (permit, error) {
+	retry := made.n > 1
 	u, ok := ctx.Value(unbrokenKey{}).(*unbroken)
 	if !ok {
 		return l.acquire(ctx, retry)
@@ -46,7 +49,7 @@ func (l *limiter) await(ctx context.Context, retry bool) (permit, error) {
 			l.done(p, outcome{unsent: true})
 		}
 	}
-	if err != nil && !retry {
+	if err != nil && !made.open {
 		err = &UnsentError{Err: err}
 	}
 	return p, err

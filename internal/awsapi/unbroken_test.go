@@ -74,26 +74,36 @@ func TestUnbroken(t *testing.T) {
 	}
 }
 
-// TestUnbrokenBetweenAttempts: a call that was sent and is to be sent again is not
-// said to be one that was never sent.
+// TestUnbrokenBetweenAttempts: a call that was sent, may have been carried out and
+// is to be sent again is not said to be one that was never sent. One that AWS
+// throttled has changed nothing.
 func TestUnbrokenBetweenAttempts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sent := 0
-		client := clientOf(t, func(r *http.Request) *http.Response {
-			sent++
-			return respond(r, http.StatusInternalServerError, `{"__type":"ServerException"}`)
-		})
-		_, err := client.DescribeRepositories(Unbroken(t.Context(), func() error {
-			if sent > 0 {
-				return errLost
+	for _, tt := range []struct {
+		code   string
+		status int
+		unsent bool
+	}{
+		{"ServerException", http.StatusInternalServerError, false},
+		{"ThrottlingException", http.StatusBadRequest, true},
+	} {
+		inBubble(t, tt.code, func(t *testing.T) {
+			sent := 0
+			client := clientOf(t, func(r *http.Request) *http.Response {
+				sent++
+				return respond(r, tt.status, `{"__type":"`+tt.code+`"}`)
+			})
+			_, err := client.DescribeRepositories(Unbroken(t.Context(), func() error {
+				if sent > 0 {
+					return errLost
+				}
+				return nil
+			}), &ecr.DescribeRepositoriesInput{})
+			var never *UnsentError
+			if sent != 1 || !errors.Is(err, errLost) || errors.As(err, &never) != tt.unsent {
+				t.Errorf("%d attempts, error %v", sent, err)
 			}
-			return nil
-		}), &ecr.DescribeRepositoriesInput{})
-		var never *UnsentError
-		if sent != 1 || !errors.Is(err, errLost) || errors.As(err, &never) {
-			t.Errorf("%d attempts, error %v", sent, err)
-		}
-	})
+		})
+	}
 }
 
 func slowClient(t *testing.T, sent func()) *ecr.Client {

@@ -88,7 +88,7 @@ var mutants = []mutant{
 	{"usage is not read again during an apply", "internal/app/apply.go",
 		"w.app.Now().Sub(w.at) < w.app.Recheck", "w.app.Recheck > 0", readAgain},
 	{"images are not read again during an apply", "internal/app/apply.go",
-		"if a.Now().Sub(readAt) < stillFresh {", "if stillFresh > 0 {", readAgain},
+		"if at.Sub(readAt) < stillFresh {", "if stillFresh > 0 {", readAgain},
 	{"what comes into use during an apply is not spared", "internal/app/apply.go",
 		"\t\t\ts.judged.Spare(k.uses)\n", "", readAgain},
 	{"a use of a shared image spares no index that goes", "internal/plan/repository.go",
