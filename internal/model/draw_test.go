@@ -351,6 +351,9 @@ func drawWorld(t *rapid.T) world {
 			w.During = append(w.During, d)
 		}
 	}
+	if rare(t, 3) {
+		w.Kill = &kill{Repo: below(t, len(w.Repos)), Nth: below(t, 3), Acted: rare(t, 2)}
+	}
 	return w
 }
 

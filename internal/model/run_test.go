@@ -54,14 +54,30 @@ func (a *account) command(w *wire, args ...string) outcome {
 	began := time.Now()
 	exit := cli.Main(cli.World{
 		Args: append(args, "--config", filepath.Join(a.dir, "regsweep.yaml")), Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr,
-		LookupEnv: func(name string) (string, bool) { return a.dir, name == "HOME" },
-		Now:       time.Now, Kinds: a.kinds(),
+		LookupEnv: func(name string) (string, bool) {
+			home, set := map[string]string{"HOME": a.dir}[name]
+			return home, set
+		},
+		Now: time.Now, Kinds: a.kinds(),
 		AWS: awsapi.Options{
 			Region: homeRegion, Endpoint: "http://aws.example.com", HTTPClient: &http.Client{Transport: w},
 			Credentials: credentials.NewStaticCredentialsProvider(runner, "secret", ""), Random: func() float64 { return 0.5 },
 		},
 	})
 	return outcome{exit, stdout.String(), stderr.String(), time.Since(began)}
+}
+
+// journal is the folder of the journals, and kept a copy of it.
+func (a *account) journal() string { return filepath.Join(a.dir, ".local/state/regsweep/journal") }
+func (a *account) kept() string    { return filepath.Join(a.dir, "journal") }
+
+// keepJournal keeps what a process that is killed now leaves behind, and
+// restoreJournal makes it all that there is.
+func (a *account) keepJournal() { must(os.CopyFS(a.kept(), os.DirFS(a.journal()))) }
+
+func (a *account) restoreJournal() {
+	must(os.RemoveAll(a.journal()))
+	must(os.Rename(a.kept(), a.journal()))
 }
 
 // kinds returns the kinds of the command, but for a registry that deletes few

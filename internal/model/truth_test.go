@@ -86,6 +86,19 @@ func (a *account) read(which func(n int) bool) {
 	}
 }
 
+// readSince notes which indexes regsweep read that came while it ran: whose pull
+// was nobody else's.
+func (a *account) readSince() {
+	for n := range a.Repos {
+		for _, img := range a.repo(n).Images() {
+			others := a.pulled[a.Repos[n].Name+"@"+img.Digest]
+			if _, known := a.known[img.Digest]; !known && isIndex(img.MediaType) && !img.PulledAt.IsZero() && !img.PulledAt.Equal(others) {
+				a.known[img.Digest] = img.PulledAt
+			}
+		}
+	}
+}
+
 func isIndex(mediaType string) bool {
 	return mediaType == embedded.MediaTypeOCIIndex || mediaType == embedded.MediaTypeDockerList
 }

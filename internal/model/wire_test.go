@@ -21,9 +21,15 @@ type wire struct {
 	// deletes, before it reaches the account.
 	happen func(repo, n int, digests []string)
 
+	// kill is called when the process is killed, if that is to be. What it does to
+	// the account then goes no further.
+	kill func()
+
 	mu   sync.Mutex
 	sent []deletion
 	nth  map[int]int
+	// killed says that the process is no more.
+	killed bool
 }
 
 // deletion is a call that deletes or archives images.
@@ -52,6 +58,9 @@ func newWire(a *account, happen func(repo, n int, digests []string)) *wire {
 
 // RoundTrip answers a request without a network.
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	if w.isKilled() {
+		return expired(r), nil
+	}
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	if operation != "BatchDeleteImage" && operation != "UpdateImageStorageClass" {
 		return w.direct.RoundTrip(r)
@@ -94,9 +103,38 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if len(d.digests) > 0 {
 		w.nth[d.repo]++
 	}
+	end := w.kill != nil && d.repo == w.account.Kill.Repo && n == w.account.Kill.Nth && !w.killed
+	w.killed = w.killed || end
 	w.mu.Unlock()
+	if end {
+		if w.account.Kill.Acted {
+			response, err := w.direct.RoundTrip(r)
+			if err != nil {
+				return nil, err
+			}
+			must(response.Body.Close())
+		}
+		w.kill()
+		return expired(r), nil
+	}
 	if w.happen != nil && len(d.digests) > 0 {
 		w.happen(d.repo, n, d.digests)
 	}
 	return w.direct.RoundTrip(r)
+}
+
+func (w *wire) isKilled() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.killed
+}
+
+// expired is the answer that ends a run at once: to a process that was killed
+// nothing is said any more, and what it would still do in vain does not matter.
+func expired(r *http.Request) *http.Response {
+	const body = `{"__type": "ExpiredTokenException", "message": "killed"}`
+	return &http.Response{
+		Status: "400 Bad Request", StatusCode: http.StatusBadRequest, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)), Request: r,
+	}
 }

@@ -55,6 +55,8 @@ type world struct {
 	// Between are events between plan and apply, and During those of the apply.
 	Between []event
 	During  []during
+	// Kill ends the process in the first apply, or is nil.
+	Kill *kill
 }
 
 // judgement is a time of judgement.
@@ -239,6 +241,13 @@ type during struct {
 	Takes int64
 }
 
+// kill ends the process with the n-th deletion of a repository, from 0. Acted
+// says that AWS acted on that call.
+type kill struct {
+	Repo, Nth int
+	Acted     bool
+}
+
 // GoString prints the world as what a person needs to repeat a failure.
 func (w world) GoString() string {
 	var b strings.Builder
@@ -268,6 +277,9 @@ func (w world) GoString() string {
 	}
 	for _, d := range w.During {
 		p("during %+v", d)
+	}
+	if w.Kill != nil {
+		p("kill %+v", *w.Kill)
 	}
 	return b.String()
 }
