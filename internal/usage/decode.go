@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/regsweep/regsweep/internal/image"
@@ -16,7 +17,6 @@ import (
 // checked here.
 func Decode(r io.Reader) (*Snapshot, error) {
 	dec := json.NewDecoder(r)
-	dec.DisallowUnknownFields()
 	var w wire
 	if err := w.read(dec); err != nil {
 		return nil, err
@@ -40,57 +40,65 @@ type wire struct {
 }
 
 type wireStatus struct {
-	Name   string `json:"name"`
-	Uses   *int   `json:"uses"`
-	Status string `json:"status"`
-	Detail string `json:"detail"`
+	Name   string
+	Uses   *int
+	Status string
+	Detail string
 }
 
-// read reads the outer object field by field. encoding/json alone would take
-// the last of two lists of uses, and any case of their name.
+// read reads the snapshot field by field. encoding/json alone would take the last
+// of two lists of uses, or of two references of a use, and any case of their names.
 func (w *wire) read(dec *json.Decoder) error {
-	if t, err := dec.Token(); err != nil {
-		return &FormatError{Err: cutOff(err)}
-	} else if t != json.Delim('{') {
-		return &FormatError{Err: fmt.Errorf("it starts with %v and not with an object", t)}
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return &FormatError{Err: cutOff(err)}
+	return object(dec, func(field string) error {
+		switch field {
+		case "schema":
+			if err := dec.Decode(&w.schema); err != nil {
+				return err
+			}
+			return w.checkSchema()
+		case "createdAt":
+			return dec.Decode(&w.createdAt)
+		case "sources":
+			return list(dec, &w.sources, readStatus)
+		case "uses":
+			return list(dec, &w.uses, readUse)
 		}
-		// The keys of an object are always strings.
-		field, _ := key.(string)
-		if seen[field] {
-			return &FormatError{Field: field, Err: errors.New("it is there twice")}
-		}
-		seen[field] = true
-		if err := w.readField(dec, field); err != nil {
-			return &FormatError{Field: field, Err: cutOff(err)}
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return &FormatError{Err: cutOff(err)}
-	}
-	return nil
+		return errUnknownField
+	})
 }
 
-func (w *wire) readField(dec *json.Decoder, field string) error {
-	switch field {
-	case "schema":
-		if err := dec.Decode(&w.schema); err != nil {
-			return err
+func readStatus(dec *json.Decoder, s *wireStatus) error {
+	return object(dec, func(field string) error {
+		switch field {
+		case "name":
+			return dec.Decode(&s.Name)
+		case "uses":
+			return dec.Decode(&s.Uses)
+		case "status":
+			return dec.Decode(&s.Status)
+		case "detail":
+			return dec.Decode(&s.Detail)
 		}
-		return w.checkSchema()
-	case "createdAt":
-		return dec.Decode(&w.createdAt)
-	case "sources":
-		return dec.Decode(&w.sources)
-	case "uses":
-		return dec.Decode(&w.uses)
-	}
-	return errors.New("unknown field")
+		return errUnknownField
+	})
+}
+
+func readUse(dec *json.Decoder, u *image.Use) error {
+	return object(dec, func(field string) error {
+		switch field {
+		case "source":
+			return dec.Decode(&u.Source)
+		case "state":
+			return dec.Decode(&u.State)
+		case "reference":
+			return dec.Decode(&u.Reference)
+		case "imageId":
+			return dec.Decode(&u.ImageID)
+		case "holder":
+			return dec.Decode(&u.Holder)
+		}
+		return errUnknownField
+	})
 }
 
 func (w *wire) checkSchema() error {
@@ -177,6 +185,81 @@ func checkUse(u *image.Use) (field string, err error) {
 
 func knownState(s image.State) bool {
 	return s == image.Running || s == image.Declared || s == image.Rollback
+}
+
+var errUnknownField = errors.New("unknown field")
+
+// object reads an object, and each of its fields by each. None may be there twice.
+func object(dec *json.Decoder, each func(field string) error) error {
+	if err := open(dec, '{', "an object"); err != nil {
+		return err
+	}
+	seen := make([]string, 0, 8)
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return &FormatError{Err: cutOff(err)}
+		}
+		// The keys of an object are always strings.
+		field, _ := key.(string)
+		if slices.Contains(seen, field) {
+			return &FormatError{Field: field, Err: errors.New("it is there twice")}
+		}
+		seen = append(seen, field)
+		if err := each(field); err != nil {
+			return within(field, err)
+		}
+	}
+	return end(dec)
+}
+
+// list reads a list, and each of its items by each. Null is no list.
+func list[T any](dec *json.Decoder, items *[]T, each func(*json.Decoder, *T) error) error {
+	if err := open(dec, '[', "a list"); err != nil {
+		return err
+	}
+	*items = []T{}
+	for dec.More() {
+		var item T
+		if err := each(dec, &item); err != nil {
+			return within(fmt.Sprintf("[%d]", len(*items)), err)
+		}
+		*items = append(*items, item)
+	}
+	return end(dec)
+}
+
+// open reads the bracket that a value begins with.
+func open(dec *json.Decoder, bracket json.Delim, want string) error {
+	switch token, err := dec.Token(); {
+	case err != nil:
+		return &FormatError{Err: cutOff(err)}
+	case token == nil:
+		return &FormatError{Err: fmt.Errorf("it is null and not %s", want)}
+	case token != bracket:
+		return &FormatError{Err: fmt.Errorf("it starts with %v and not with %s", token, want)}
+	}
+	return nil
+}
+
+// end reads the bracket that a value ends with.
+func end(dec *json.Decoder) error {
+	if _, err := dec.Token(); err != nil {
+		return &FormatError{Err: cutOff(err)}
+	}
+	return nil
+}
+
+// within returns an error in what is read, as one of what that is a part of.
+func within(part string, err error) error {
+	inner, ok := errors.AsType[*FormatError](err)
+	switch {
+	case !ok:
+		return &FormatError{Field: part, Err: cutOff(err)}
+	case inner.Field != "" && inner.Field[0] != '[':
+		part += "."
+	}
+	return &FormatError{Field: part + inner.Field, Err: inner.Err}
 }
 
 // cutOff calls the end of the input what it is in the middle of an object.
