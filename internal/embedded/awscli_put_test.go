@@ -1,14 +1,9 @@
 package embedded_test
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/regsweep/regsweep/internal/embedded"
 )
@@ -49,46 +44,18 @@ func TestAWSCommandPutImage(t *testing.T) {
 	deleted, _ := w.region.Repository("cli/deleted")
 	remove(t, w, deleted, image("a").Descriptor().Digest)
 	cli := newCLI(t, w)
-	calls := []struct {
-		name, want string // the code, "" for success
-		input      object
-	}{
-		{"the tag 1,001", "LimitExceededException", putImageObject("cli/full", image("a"), "one-more")},
-		{"the same again", "ImageAlreadyExistsException", putImageObject("cli/full", image("a"), "t1")},
-		{"an immutable tag", "ImageTagAlreadyExistsException", putImageObject("cli/immutable", image("b"), "v1")},
-		{"a new tag where tags are immutable", "", putImageObject("cli/immutable", image("b"), "in-use-2")},
-		{"immutable, and not excluded", "ImageTagAlreadyExistsException", putImageObject("cli/immutable-but", image("b"), "v1")},
-		{"excluded from being immutable", "", putImageObject("cli/immutable-but", image("b"), "in-use-1")},
-		{"excluded from being mutable", "ImageTagAlreadyExistsException", putImageObject("cli/mutable-but", image("b"), "v1")},
-		{"mutable, and not excluded", "", putImageObject("cli/mutable-but", image("b"), "in-use-1")},
-		{"layers that are collected", "LayersNotFoundException", putImageObject("cli/deleted", image("a"), "")},
-		{"children that are not there", "ReferencedImagesNotFoundException",
-			putImageObject("cli/index-of-nothing", embedded.NewIndex(image("c").Descriptor()), "")},
-	}
-	results := make([]error, len(calls))
-	var group errgroup.Group
-	group.SetLimit(2)
-	for i, call := range calls {
-		group.Go(func() error {
-			input, err := json.Marshal(call.input)
-			if err != nil {
-				return err
-			}
-			_, results[i] = cli.exec(t.Context(), "ecr:PutImage", input)
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	for i, call := range calls {
-		switch err := results[i]; {
-		case call.want == "" && err != nil:
-			t.Errorf("%s: %v", call.name, err)
-		case call.want != "" && (err == nil || !strings.Contains(err.Error(), "("+call.want+")")):
-			t.Errorf("%s: %v, want %s", call.name, err, call.want)
-		}
-	}
+	cli.check(t, []refusable{
+		{"the tag 1,001", "ecr:PutImage", "LimitExceededException", putImageObject("cli/full", image("a"), "one-more")},
+		{"the same again", "ecr:PutImage", "ImageAlreadyExistsException", putImageObject("cli/full", image("a"), "t1")},
+		{"an immutable tag", "ecr:PutImage", "ImageTagAlreadyExistsException", putImageObject("cli/immutable", image("b"), "v1")},
+		{"a new tag where tags are immutable", "ecr:PutImage", "", putImageObject("cli/immutable", image("b"), "in-use-2")},
+		{"immutable, and not excluded", "ecr:PutImage", "ImageTagAlreadyExistsException", putImageObject("cli/immutable-but", image("b"), "v1")},
+		{"excluded from being immutable", "ecr:PutImage", "", putImageObject("cli/immutable-but", image("b"), "in-use-1")},
+		{"excluded from being mutable", "ecr:PutImage", "ImageTagAlreadyExistsException", putImageObject("cli/mutable-but", image("b"), "v1")},
+		{"mutable, and not excluded", "ecr:PutImage", "", putImageObject("cli/mutable-but", image("b"), "in-use-1")},
+		{"layers that are collected", "ecr:PutImage", "LayersNotFoundException", putImageObject("cli/deleted", image("a"), "")},
+		{"children that are not there", "ecr:PutImage", "ReferencedImagesNotFoundException", putImageObject("cli/index-of-nothing", embedded.NewIndex(image("c").Descriptor()), "")},
+	})
 }
 
 // TestAWSCommandRestore brings an image back from the archive, which takes its
@@ -101,19 +68,8 @@ func TestAWSCommandRestore(t *testing.T) {
 	cli := newCLI(t, w)
 	call := func(action string, input object) any {
 		t.Helper()
-		text, err := json.Marshal(input)
+		answer, err := cli.call(t.Context(), action, input)
 		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cli.exec(t.Context(), action, text)
-		if errors.Is(err, errUnknownToCLI) {
-			out, err = cli.raw(t.Context(), action, text)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		var answer any
-		if err := json.Unmarshal(out, &answer); err != nil {
 			t.Fatal(err)
 		}
 		return answer

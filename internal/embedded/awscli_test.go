@@ -167,22 +167,9 @@ func (c *awsCLI) run(ctx context.Context, step cliStep) error {
 	if with, ok := request.(withFlags); ok {
 		request, flags = with.object, with.flags
 	}
-	input, err := json.Marshal(request)
-	if err != nil {
-		return fmt.Errorf("encode the input: %w", err)
-	}
-	out, err := c.exec(ctx, step.action, input, flags...)
-	if errors.Is(err, errUnknownToCLI) {
-		out, err = c.raw(ctx, step.action, input)
-	}
+	answer, err := c.call(ctx, step.action, request, flags...)
 	if err != nil {
 		return err
-	}
-	var answer any
-	if len(out) > 0 {
-		if err := json.Unmarshal(out, &answer); err != nil {
-			return fmt.Errorf("decode the answer %q: %w", out, err)
-		}
 	}
 	want, got := map[string]string{}, map[string]string{}
 	for path, value := range step.want {
@@ -193,9 +180,64 @@ func (c *awsCLI) run(ctx context.Context, step cliStep) error {
 		want[path], got[path] = value, shown
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		return fmt.Errorf("answer %s differs (-want +got):\n%s", out, diff)
+		return fmt.Errorf("answer %v differs (-want +got):\n%s", answer, diff)
 	}
 	return nil
+}
+
+// call makes one call through the aws command, or as a raw request where the
+// command is too old to know it.
+func (c *awsCLI) call(ctx context.Context, action string, input any, flags ...string) (any, error) {
+	text, err := json.Marshal(input)
+	if err != nil {
+		return nil, fmt.Errorf("encode the input: %w", err)
+	}
+	out, err := c.exec(ctx, action, text, flags...)
+	if errors.Is(err, errUnknownToCLI) {
+		out, err = c.raw(ctx, action, text)
+	}
+	if err != nil || len(out) == 0 {
+		return nil, err
+	}
+	var answer any
+	if err := json.Unmarshal(out, &answer); err != nil {
+		return nil, fmt.Errorf("decode the answer %q: %w", out, err)
+	}
+	return answer, nil
+}
+
+// refusable is a call that is answered with an error code, or with success where
+// want is "".
+type refusable struct {
+	name, action, want string
+	input              object
+}
+
+// check makes the calls, two at a time, and compares how they are answered.
+func (c *awsCLI) check(t *testing.T, calls []refusable) {
+	t.Helper()
+	results := make([]error, len(calls))
+	var group errgroup.Group
+	group.SetLimit(2)
+	for i, call := range calls {
+		group.Go(func() error {
+			_, results[i] = c.call(t.Context(), call.action, call.input)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for i, call := range calls {
+		switch err := results[i]; {
+		case call.want == "" && err != nil:
+			t.Errorf("%s: %v", call.name, err)
+		case call.want == "":
+		// The command writes (Code), and a raw answer has "Code".
+		case err == nil || !strings.Contains(err.Error(), "("+call.want+")") && !strings.Contains(err.Error(), `"`+call.want+`"`):
+			t.Errorf("%s: %v, want %s", call.name, err, call.want)
+		}
+	}
 }
 
 // errUnknownToCLI means that this aws command is too old for the call.
