@@ -259,6 +259,41 @@ func TestComesIntoUseInMidApply(t *testing.T) {
 	})
 }
 
+// A template that was known and gone, and comes back while a plan is applied, is
+// seen before the next call, too.
+func TestTemplateComesBackInMidApply(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, header+hourly)
+		templates := func(tags ...string) (all []usage.Observation) {
+			for _, tag := range tags {
+				all = append(all, usage.Observation{Holder: "shop/Deployment/" + tag, State: image.Declared, Asked: "registry.example.com/apps/web:" + tag})
+			}
+			w.source.sees(all...)
+			return all
+		}
+		w.deleting = func(batch int) {
+			if batch == 1 {
+				time.Sleep(time.Second)
+				back := templates("a", "b", "c", "d")
+				w.source.mu.Lock()
+				w.source.found = back
+				w.source.mu.Unlock()
+				time.Sleep(time.Second)
+			}
+		}
+		w.start(t)
+		time.Sleep(30 * time.Minute)
+		w.old("a", "b", "c", "d")
+		templates("a", "b", "c", "d")
+		w.write(apply + hourly)
+		time.Sleep(45 * time.Minute)
+		w.end(t)
+		if left := w.left(); len(left) != 4 {
+			t.Errorf("left: %v", left)
+		}
+	})
+}
+
 // While a cluster cannot be watched nothing goes that it could hold.
 func TestWatchDenied(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -520,6 +555,7 @@ func TestTemplatesAreNotRemembered(t *testing.T) {
 			{Asked: "registry.example.com/apps/web:template", State: image.Declared},
 			{Asked: "registry.example.com/apps/web:finished", Got: "registry.example.com/apps/web@sha256:x", State: image.Declared},
 		})
+		time.Sleep(time.Second)
 		findings, err := w.wrap([]usage.Entry{{Source: &source{}}})[0].Source.Collect(t.Context())
 		if err != nil || len(findings.Observations) != 1 || !strings.HasSuffix(findings.Observations[0].Asked, "finished") {
 			t.Errorf("%+v, error %v", findings.Observations, err)

@@ -216,18 +216,21 @@ func (w *warm) wrap(entries []usage.Entry) []usage.Entry {
 // declared, as finished pods do. A watch that does not work is an error, since
 // what it would have seen is not known.
 func (s warmed) Collect(ctx context.Context) (usage.Findings, error) {
+	began := s.warm.now()
 	findings, err := s.Source.Collect(ctx)
 	there := map[warmKey]bool{}
 	for _, o := range findings.Observations {
 		there[warmKey{o.Asked, o.Got}] = true
 	}
-	gone, brokenErr := s.warm.seen(s.Name(), there)
+	gone, brokenErr := s.warm.seen(s.Name(), there, began)
 	findings.Observations = append(findings.Observations, gone...)
 	return findings, errors.Join(err, brokenErr)
 }
 
-// seen returns what pods ran that is not there any more.
-func (w *warm) seen(name string, there map[warmKey]bool) (gone []usage.Observation, err error) {
+// seen returns what counts beside what a reading found that began at a time: what
+// pods ran that is not there any more, and what came meanwhile. All else is
+// forgotten, so that it is news when it comes back.
+func (w *warm) seen(name string, there map[warmKey]bool, began time.Time) (gone []usage.Observation, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.sources[name]
@@ -235,8 +238,12 @@ func (w *warm) seen(name string, there map[warmKey]bool) (gone []usage.Observati
 		return nil, nil
 	}
 	for key, use := range s.seen {
-		if use.pod && !there[key] {
+		switch {
+		case there[key]:
+		case use.pod || !use.at.Before(began):
 			gone = append(gone, usage.Observation{Holder: use.holder, State: image.Declared, Asked: key.asked, Got: key.got})
+		default:
+			delete(s.seen, key)
 		}
 	}
 	return gone, s.broken(w.now())

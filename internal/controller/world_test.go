@@ -146,10 +146,15 @@ func (s *source) Watch(ctx context.Context, seen func([]usage.Observation), fail
 
 // pod makes watches see that a pod runs an image.
 func (s *source) pod(tag string) {
+	s.sees(usage.Observation{Holder: "shop/Job/" + tag, State: image.Running, Asked: "registry.example.com/apps/web:" + tag})
+}
+
+// sees makes watches see something.
+func (s *source) sees(all ...usage.Observation) {
 	s.mu.Lock()
 	see := s.see
 	s.mu.Unlock()
-	see([]usage.Observation{{Holder: "shop/Job/" + tag, State: image.Running, Asked: "registry.example.com/apps/web:" + tag}})
+	see(all)
 }
 
 // recorded is Events in memory.
