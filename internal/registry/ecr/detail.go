@@ -101,15 +101,22 @@ func (p *pageReader) status() (s image.Status, unusable, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	switch string(text) {
+	s, unusable = statusOf(text)
+	return s, unusable, nil
+}
+
+// statusOf returns the status of an image by ECR's name of it. No name is that of
+// an image of before there was an archive.
+func statusOf(name []byte) (image.Status, error) {
+	switch string(name) {
 	case "", "ACTIVE":
-		return image.Active, nil, nil
+		return image.Active, nil
 	case "ARCHIVED":
-		return image.Archived, nil, nil
+		return image.Archived, nil
 	case "ACTIVATING":
-		return image.Activating, nil, nil
+		return image.Activating, nil
 	}
-	return 0, fmt.Errorf("the status %q, which this version of regsweep does not know", text), nil
+	return 0, fmt.Errorf("the status %q, which this version of regsweep does not know", name)
 }
 
 // scanStatus reads an ImageScanStatus, of which nothing is used.

@@ -171,9 +171,11 @@ func (w *Writer) store(ctx context.Context, repository string, digest image.Dige
 		return &registry.ImageGoneError{Repository: repository, Digest: digest}
 	case err != nil && !errors.As(err, &refused):
 		return err
-	case err == nil && out.ImageStatus != "":
-		return nil
 	case err == nil:
+		status, unknown := statusOf([]byte(out.ImageStatus))
+		if out.ImageStatus != "" && unknown == nil && slices.Contains(done, status) {
+			return nil
+		}
 		err = &UnknownOutcomeError{Digest: digest}
 	}
 	if img, there, lookErr := w.find(ctx, repository, digest); lookErr == nil && there && slices.Contains(done, img.Status) {

@@ -185,3 +185,32 @@ func TestArchiveRefused(t *testing.T) {
 		t.Errorf("active: %v, want the refusal", err)
 	}
 }
+
+// TestStorageClassOfTheAnswer: an answer that says that the image is still what it
+// was does not make it archived.
+func TestStorageClassOfTheAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		says types.ImageStatus
+		done bool
+	}{
+		{types.ImageStatusArchived, true},
+		{types.ImageStatusActive, false},
+		{"ARCHIVING", false},
+		{"", false},
+	} {
+		t.Run(string(tt.says), func(t *testing.T) {
+			w := newWorld(t)
+			digest := image.DigestOf(plain("a").Bytes())
+			push(w.own().MustCreateRepository("apps/web", embedded.RepositoryOptions{}), plain("a"), "v1")
+			writer := w.writer(t, Config{Account: ownAccount})
+			writer.writes.updateImageStorageClass = func(context.Context, *ecr.UpdateImageStorageClassInput, ...func(*ecr.Options)) (*ecr.UpdateImageStorageClassOutput, error) {
+				return &ecr.UpdateImageStorageClassOutput{ImageStatus: tt.says}, nil
+			}
+			err := writer.Archive(t.Context(), "apps/web", digest)
+			var unknown *UnknownOutcomeError
+			if errors.As(err, &unknown) == tt.done || (err == nil) != tt.done {
+				t.Errorf("error %v, want none: %t", err, tt.done)
+			}
+		})
+	}
+}
