@@ -128,7 +128,7 @@ func TestInterruptedApply(t *testing.T) {
 				err := <-ended
 				var exit *exec.ExitError
 				if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
-					t.Errorf("ended with %v, want the signal", err)
+					t.Errorf("ended with %v, want the signal (stderr %s)", err, stderr)
 				}
 				return
 			}
