@@ -78,8 +78,9 @@ func broken(err error) bool {
 	return errors.As(err, &unreadable) && status(err)/100 == 2
 }
 
-// retryer returns the SDK's standard retryer with these classes and delays. It has no budget of retries over all calls, as the
-// number of attempts bounds them and the limiter their rate.
+// retryer returns the SDK's standard retryer with these classes and delays. It has
+// no budget of retries over all calls, as the number of attempts bounds them and the
+// limiter their rate.
 func (c classes) retryer(d delays, random func() float64) aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = throttleAttempts

@@ -25,8 +25,9 @@ type Reader interface {
 	// Identity does not change after the registry was opened.
 	Identity() Identity
 	// Repositories lists the repositories whose name want accepts, sorted by
-	// name. want is called once for every repository that there is. withTags asks for the resource tags too; where those cannot be read
-	// the repository says so in TagsError and the call succeeds.
+	// name. want is called for every repository that there is. withTags asks for
+	// the resource tags too; where those cannot be read the repository says so in
+	// TagsError and the call succeeds.
 	Repositories(ctx context.Context, want func(name string) bool, withTags bool) ([]image.Repository, error)
 	// Read returns the complete contents of a repository, or an error and
 	// nothing. The manifest of every index is read; allManifests asks for those
