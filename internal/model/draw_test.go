@@ -8,20 +8,12 @@ import (
 
 	"github.com/regsweep/regsweep/internal/embedded"
 	"github.com/regsweep/regsweep/internal/oracle"
+	. "github.com/regsweep/regsweep/internal/oracle/oracletest"
 )
 
 const homeRegion = "eu-west-1"
 
-// rare is true once in so many draws; failures shrink towards false.
-func rare(t *rapid.T, once int) bool { return rapid.IntRange(1, once).Draw(t, "rare") == once }
-
-func pick[T any](t *rapid.T, of ...T) T { return rapid.SampledFrom(of).Draw(t, "pick") }
-
 func below(t *rapid.T, n int) int { return rapid.IntRange(0, n-1).Draw(t, "below") }
-
-func some[T comparable](t *rapid.T, most int, of ...T) []T {
-	return rapid.SliceOfNDistinct(rapid.SampledFrom(of), 0, min(most, len(of)), rapid.ID[T]).Draw(t, "some")
-}
 
 // ages are how long ago something was: few, so that many are equal or at an edge
 // of the rules.
@@ -39,12 +31,10 @@ func markTag(prefix string, ago int64) string {
 
 // drawRepo draws a repository.
 func drawRepo(t *rapid.T, n int, simple bool) repoSpec {
-	r := repoSpec{Name: repoNames[n], Region: homeRegion, Immutable: rare(t, 8)}
-	r.Tags = pick(t, nil, nil, nil, map[string]string{"Sweep": "true"}, map[string]string{"Sweep": "false", "Days": "30"},
-		map[string]string{"Sweep": "true", "Days": "9w"}, map[string]string{"Days": " 10d "}, map[string]string{"Days": "0"},
-		map[string]string{"Days": "many"}, map[string]string{"Sweep": "true", "Days": "-1"}, map[string]string{"Days": "99999999999"})
+	r := repoSpec{Name: repoNames[n], Region: homeRegion, Immutable: Rare(t, 8)}
+	r.Tags = Pick(t, ResourceTags...)
 	taken := map[string]bool{}
-	for n := range pick(t, 4, 8, 0, 2, 6) {
+	for n := range Pick(t, 4, 8, 0, 2, 6) {
 		i := drawImage(t, n, simple)
 		i.Tags = slices.DeleteFunc(i.Tags, func(tag string) bool { return taken[tag] })
 		for _, tag := range i.Tags {
@@ -53,9 +43,9 @@ func drawRepo(t *rapid.T, n int, simple bool) repoSpec {
 		r.Images = append(r.Images, i)
 	}
 	for n := range r.Images {
-		if i := &r.Images[n]; rare(t, 7) {
-			i.AttachTag, i.AttachTo = pick(t, ".sig", ".att", ".sbom", "", ".other"), gone
-			if !rare(t, 4) {
+		if i := &r.Images[n]; Rare(t, 7) {
+			i.AttachTag, i.AttachTo = Pick(t, ".sig", ".att", ".sbom", "", ".other"), gone
+			if !Rare(t, 4) {
 				i.AttachTo = below(t, len(r.Images))
 			}
 		}
@@ -66,7 +56,7 @@ func drawRepo(t *rapid.T, n int, simple bool) repoSpec {
 // drawImage draws image n of a repository; simple leaves out what makes it
 // depend on chance which of two repositories tells what an index lists.
 func drawImage(t *rapid.T, n int, simple bool) img {
-	i := img{Seed: n, Kind: pick(t, plain, plain, plain, docker, index, index, dockerList, artifact, soci), Subject: none, Pulled: none, Ago: pick(t, ages...)}
+	i := img{Seed: n, Kind: Pick(t, plain, plain, plain, docker, index, index, dockerList, artifact, soci), Subject: none, Pulled: none, Ago: Pick(t, ages...)}
 	if n == 0 && (i.isIndex() || i.Kind >= artifact) {
 		i.Kind = plain
 	}
@@ -77,121 +67,46 @@ func drawImage(t *rapid.T, n int, simple bool) img {
 	switch {
 	case i.isIndex():
 		i.Lists = rapid.SliceOfNDistinct(rapid.SampledFrom(before), 1, min(3, n), rapid.ID[int]).Draw(t, "lists")
-		i.Platforms = !rare(t, 4)
-		if i.Kind == index && rare(t, 10) {
+		i.Platforms = !Rare(t, 4)
+		if i.Kind == index && Rare(t, 10) {
 			i.Subject = below(t, n)
 		}
 	case i.Kind >= artifact:
 		i.Subject = below(t, n)
-		if rare(t, 5) {
+		if Rare(t, 5) {
 			i.Subject = gone
 		}
 	}
-	if !rare(t, 3) {
-		i.Pulled = pick(t, ages...)
+	if !Rare(t, 3) {
+		i.Pulled = Pick(t, ages...)
 	}
-	i.Tags = some(t, pick(t, 0, 1, 1, 2, 3), tagPool...)
-	if rare(t, 8) {
-		i.Tags = append(i.Tags, markTag(pick(t, "in-use", "keep", "regsweep-condemned", "regsweep-condemned", "regsweep-kept"), pick(t, marks...)))
+	i.Tags = Some(t, Pick(t, 0, 1, 1, 2, 3), tagPool...)
+	if Rare(t, 8) {
+		i.Tags = append(i.Tags, markTag(Pick(t, "in-use", "keep", "regsweep-condemned", "regsweep-condemned", "regsweep-kept"), Pick(t, marks...)))
 	}
 	i.AttachTo = none
 	if !simple {
-		i.Archived = rare(t, 10)
+		i.Archived = Rare(t, 10)
 		// What cannot be read can be given and taken no mark.
-		i.Fails = i.isIndex() && rare(t, 15) && !slices.ContainsFunc(i.Tags, oracle.IsMark)
+		i.Fails = i.isIndex() && Rare(t, 15) && !slices.ContainsFunc(i.Tags, oracle.IsMark)
 	}
-	i.Deleted, i.Big = rare(t, 12), rare(t, 4)
+	i.Deleted, i.Big = Rare(t, 12), Rare(t, 4)
 	return i
 }
 
-var (
-	tagPatterns  = []string{"pr-*", "v*", "*", "?", "dev-?", "latest", "/^[0-9.]+$/", "/-/", "sha256-*", "in-use*", "production", "*.sig"}
-	repoPatterns = []string{"apps/**", "apps/*", "**", "*", "base", "!apps/web", "!base", "jobs/**", "apps/team/api"}
-)
-
-// drawKeep draws an entry.
-func drawKeep(t *rapid.T, orphans bool) oracle.Keep {
-	var k oracle.Keep
-	for {
-		switch rapid.IntRange(0, 9).Draw(t, "keep") {
-		case 0, 1:
-			if !orphans {
-				k.Newest = pick(t, 1, 1, 2, 3)
-				k.Per = pick(t, "", "", "", "/^([a-z]+)-/", "/^([a-z]*)-?/", "semver.major", "semver.minor")
-			}
-		case 2:
-			k.YoungerThan = &oracle.Age{Fixed: pick(t, day, 10*day, 30*day)}
-		case 3:
-			k.YoungerThan = &oracle.Age{Tag: "Days", Unit: day}
-			if !rare(t, 4) {
-				k.YoungerThan.HasDefault, k.YoungerThan.Default = true, 10*day
-			}
-		case 4:
-			k.PulledWithin = pick(t, 30*day, 9*day)
-		case 5:
-			k.UsedWithin = pick(t, day, 30*day)
-		case 6:
-			k.Semver = pick(t, ">=1.2.0", "^1.0", "~2.0", "<2", "1.2.x")
-		case 7, 8:
-			if !orphans {
-				k.MaxImages = pick(t, 1, 2, 3, 4, 6)
-			}
-		case 9:
-			if rare(t, 3) { // compiling one takes long
-				k.When = &oracle.When{Below: pick(t, int64(1000), 100_000), Without: pick(t, tagPool...)}
-			}
-		}
-		if k != (oracle.Keep{}) && !rare(t, 3) {
-			return k
-		}
-	}
-}
-
-func drawRule(t *rapid.T) oracle.Rule {
-	r := oracle.Rule{Orphans: rare(t, 4), Archive: rare(t, 6)}
-	if rare(t, 5) {
-		r.Repositories = some(t, 3, repoPatterns...)
-	}
-	if rare(t, 10) {
-		r.RepositoryTags = map[string]string{"Sweep": "true"}
-	}
-	if rare(t, 3) {
-		r.Tags = some(t, 3, tagPatterns...)
-		r.AnyTag = len(r.Tags) > 0 && rare(t, 3)
-	}
-	if !r.Orphans {
-		r.Untagged, r.Semver = rare(t, 6), rare(t, 4)
-	}
-	for range pick(t, 1, 0, 1, 2) {
-		r.Keeps = append(r.Keeps, drawKeep(t, r.Orphans))
-	}
-	return r
-}
-
-func drawProtect(t *rapid.T) oracle.Protect {
-	p := oracle.Protect{Tags: some(t, 2, tagPatterns...)}
-	if len(p.Tags) == 0 || rare(t, 3) {
-		p.Repositories = append(some(t, 1, repoPatterns...), pick(t, "!apps/web", "base", "apps/**"))
-		slices.Sort(p.Repositories)
-		p.Repositories = slices.Compact(p.Repositories)
-	}
-	return p
+var policies = Policies{
+	Repositories: []string{"apps/**", "apps/*", "**", "*", "base", "!apps/web", "!base", "jobs/**", "apps/team/api"},
+	Protected:    []string{"!apps/web", "base", "apps/**"},
+	Without:      tagPool,
 }
 
 func drawPolicy(t *rapid.T) oracle.Policy {
-	p := oracle.Policy{MaxSharePercent: 100, MinRemaining: pick(t, 0, 0, 0, 0, 1, 2), MarkPrefix: "in-use"}
-	if rare(t, 6) {
-		p.MaxSharePercent = pick(t, 29, 50, 67, 0, 80)
+	p := oracle.Policy{MaxSharePercent: 100, MinRemaining: Pick(t, 0, 0, 0, 0, 1, 2), MarkPrefix: "in-use"}
+	if Rare(t, 6) {
+		p.MaxSharePercent = Pick(t, 29, 50, 67, 0, 80)
 	}
-	for range pick(t, 0, 1, 1, 2) {
-		p.Rules = append(p.Rules, drawRule(t))
-	}
-	if !rare(t, 5) { // the rest
-		rest := drawRule(t)
-		rest.Repositories, rest.RepositoryTags, rest.Tags, rest.AnyTag, rest.Untagged, rest.Orphans = nil, nil, nil, false, false, false
-		p.Rules = append(p.Rules, rest)
-	}
-	if rare(t, 2) {
+	p.Rules = policies.Rules(t)
+	if Rare(t, 2) {
 		p.Rules = append(p.Rules, oracle.Rule{Orphans: true, Keeps: []oracle.Keep{{YoungerThan: &oracle.Age{Fixed: day}}}})
 	}
 	// A rule that governs everything must be the last of its sort.
@@ -201,18 +116,18 @@ func drawPolicy(t *rapid.T) oracle.Policy {
 		all[r.Orphans] = governed || len(r.Repositories)+len(r.RepositoryTags)+len(r.Tags) == 0 && !r.Untagged
 		return governed
 	})
-	if rare(t, 8) {
+	if Rare(t, 8) {
 		p.MarkPrefix = "keep"
-	} else if rare(t, 8) && !slices.ContainsFunc(p.Rules, func(r oracle.Rule) bool {
+	} else if Rare(t, 8) && !slices.ContainsFunc(p.Rules, func(r oracle.Rule) bool {
 		return slices.ContainsFunc(r.Keeps, func(k oracle.Keep) bool { return k.UsedWithin > 0 })
 	}) {
 		p.MarkName = "production"
 	}
-	if rare(t, 4) {
-		p.Grace = pick(t, day, 7*day)
+	if Rare(t, 4) {
+		p.Grace = Pick(t, day, 7*day)
 	}
-	for range pick(t, 0, 0, 0, 0, 1, 2) {
-		p.Protect = append(p.Protect, drawProtect(t))
+	for range Pick(t, 0, 0, 0, 0, 1, 2) {
+		p.Protect = append(p.Protect, policies.Protect(t))
 	}
 	return p
 }
@@ -221,29 +136,29 @@ func drawPolicy(t *rapid.T) oracle.Policy {
 // registry's own, which the embedded ECS and Lambda do not resolve.
 func drawRef(t *rapid.T, w *world, exact bool) ref {
 	r := ref{Repo: below(t, len(w.Repos)), Digest: none, ID: none}
-	if rare(t, 12) {
+	if Rare(t, 12) {
 		r.Repo = gone
 	}
-	if !exact && rare(t, 2) {
-		r.Host = pick(t, fips, dualstack, upper, alias, otherAccount, otherRegion, foreign)
+	if !exact && Rare(t, 2) {
+		r.Host = Pick(t, fips, dualstack, upper, alias, otherAccount, otherRegion, foreign)
 	}
 	images := 0
 	if r.Repo >= 0 {
 		images = len(w.Repos[r.Repo].Images)
 	}
-	if images > 0 && !rare(t, 5) { // of an image that is there
+	if images > 0 && !Rare(t, 5) { // of an image that is there
 		n := below(t, images)
 		i := w.Repos[r.Repo].Images[n]
-		if len(i.Tags) > 0 && !rare(t, 3) {
-			r.Tag = pick(t, i.Tags...)
+		if len(i.Tags) > 0 && !Rare(t, 3) {
+			r.Tag = Pick(t, i.Tags...)
 		}
-		if r.Tag == "" || rare(t, 3) {
+		if r.Tag == "" || Rare(t, 3) {
 			r.Digest = n
 		}
 		return r
 	}
-	r.Tag = pick(t, append([]string{"", "", "gone"}, tagPool...)...)
-	if rare(t, 3) {
+	r.Tag = Pick(t, append([]string{"", "", "gone"}, tagPool...)...)
+	if Rare(t, 3) {
 		r.Digest = gone
 	}
 	return r
@@ -256,25 +171,25 @@ func drawUse(t *rapid.T, w *world) use {
 			"ecs": {"task", "service", "definition"}, "lambda": {"function"}, "appRunner": {"apprunner"}, "snapshot": {"snapshot", "snapshot"},
 		}[s.Kind]...)
 	}
-	u := use{By: pick(t, ways...), Count: below(t, 2), Publish: rare(t, 2)}
+	u := use{By: Pick(t, ways...), Count: below(t, 2), Publish: Rare(t, 2)}
 	u.Ref = drawRef(t, w, u.By != "snapshot" && u.By != "apprunner")
-	if (u.By == "service" || u.By == "function") && rare(t, 2) {
+	if (u.By == "service" || u.By == "function") && Rare(t, 2) {
 		then := drawRef(t, w, true)
 		u.Then = &then
-		u.Outcome = pick(t, embedded.DeploymentSuccessful, embedded.DeploymentInProgress, embedded.DeploymentRolledBack)
+		u.Outcome = Pick(t, embedded.DeploymentSuccessful, embedded.DeploymentInProgress, embedded.DeploymentRolledBack)
 	}
 	return u
 }
 
 func drawSources(t *rapid.T) (list []source) {
-	for _, kind := range some(t, pick(t, 1, 1, 2, 2, 3), "snapshot", "ecs", "lambda", "appRunner") {
-		s := source{Kind: kind, AtLeast: pick(t, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1000)}
-		if rare(t, 3) {
-			s.Covers = []string{pick(t, "apps/**", "base", "!apps/web", "jobs/*")}
+	for _, kind := range Some(t, Pick(t, 1, 1, 2, 2, 3), "snapshot", "ecs", "lambda", "appRunner") {
+		s := source{Kind: kind, AtLeast: Pick(t, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1000)}
+		if Rare(t, 3) {
+			s.Covers = []string{Pick(t, "apps/**", "base", "!apps/web", "jobs/*")}
 		}
-		s.Broken = rare(t, 16)
+		s.Broken = Rare(t, 16)
 		if s.Kind == "snapshot" {
-			s.Ignored = rare(t, 3)
+			s.Ignored = Rare(t, 3)
 		}
 		list = append(list, s)
 	}
@@ -288,71 +203,71 @@ var (
 )
 
 func drawEvent(t *rapid.T, w *world, what ...string) event {
-	return event{What: pick(t, what...), Repo: below(t, len(w.Repos)), Target: below(t, 8), Other: below(t, 8), Tag: pick(t, "late-1", "pr-9", "v9.0.0", "latest"), Flag: rare(t, 2)}
+	return event{What: Pick(t, what...), Repo: below(t, len(w.Repos)), Target: below(t, 8), Other: below(t, 8), Tag: Pick(t, "late-1", "pr-9", "v9.0.0", "latest"), Flag: Rare(t, 2)}
 }
 
 // drawWorld draws a world.
 func drawWorld(t *rapid.T) world {
-	w := world{Policy: drawPolicy(t), Excluded: rare(t, 2), Now: pick(t, clockNow, givenNow, givenNow, givenPast), Saved: rare(t, 2), All: rare(t, 3), Ripe: rare(t, 2), Batch: pick(t, 1, 1, 1, 2, 3, 100)}
-	simple := w.Excluded && rare(t, 2) // equal indexes may be in several repositories
+	w := world{Policy: drawPolicy(t), Excluded: Rare(t, 2), Now: Pick(t, clockNow, givenNow, givenNow, givenPast), Saved: Rare(t, 2), All: Rare(t, 3), Ripe: Rare(t, 2), Batch: Pick(t, 1, 1, 1, 2, 3, 100)}
+	simple := w.Excluded && Rare(t, 2) // equal indexes may be in several repositories
 	for n := range rapid.IntRange(1, len(repoNames)).Draw(t, "repositories") {
 		w.Repos = append(w.Repos, drawRepo(t, n, simple))
 	}
-	if len(w.Repos) > 2 && rare(t, 2) {
+	if len(w.Repos) > 2 && Rare(t, 2) {
 		w.Repos[2].Region = "us-east-1"
 	}
-	if rare(t, 15) {
+	if Rare(t, 15) {
 		w.Repos[below(t, len(w.Repos))].Unreadable = true
 	}
 	for r := range w.Repos {
 		for i := range w.Repos[r].Images {
-			if img := &w.Repos[r].Images[i]; !simple && img.isIndex() || rare(t, 2) {
+			if img := &w.Repos[r].Images[i]; !simple && img.isIndex() || Rare(t, 2) {
 				img.Seed += 100 * (r + 1)
 			}
 		}
 	}
-	w.NoTags = rare(t, 20)
-	if rare(t, 12) {
-		w.MaxDeletes = pick(t, 1, 2, 5)
+	w.NoTags = Rare(t, 20)
+	if Rare(t, 12) {
+		w.MaxDeletes = Pick(t, 1, 2, 5)
 	}
-	w.Alias = rare(t, 2)
+	w.Alias = Rare(t, 2)
 	w.Sources = drawSources(t)
 	if len(w.Sources) > 0 {
-		for range pick(t, 0, 1, 1, 2, 3) {
+		for range Pick(t, 0, 1, 1, 2, 3) {
 			w.Uses = append(w.Uses, drawUse(t, &w))
 		}
 	}
-	if simple && rare(t, 3) {
+	if simple && Rare(t, 3) {
 		w.drawImageID(t)
 	}
-	for range pick(t, 0, 0, 0, 1) {
+	for range Pick(t, 0, 0, 0, 1) {
 		if r := below(t, len(w.Repos)); len(w.Repos[r].Images) > 0 {
-			w.Moves = append(w.Moves, move{r, below(t, len(w.Repos[r].Images)), pick(t, tagPool...)})
+			w.Moves = append(w.Moves, move{r, below(t, len(w.Repos[r].Images)), Pick(t, tagPool...)})
 		}
 	}
 	if w.Saved {
-		w.Pause = pick(t, 0, minute, day, 12*day)
-		for range pick(t, 0, 1, 1, 2) {
+		w.Pause = Pick(t, 0, minute, day, 12*day)
+		for range Pick(t, 0, 1, 1, 2) {
 			w.Between = append(w.Between, drawEvent(t, &w, between...))
 		}
 	}
 	// After a day our own reading of an index may count as a pull, or may not.
 	w.Excluded = w.Excluded || w.Pause >= day || w.Ripe && w.Policy.Grace > 0
 	switch {
-	case rare(t, 12):
+	case Rare(t, 12):
 		w.Flaky = 3 + below(t, 9)
 		w.Now = givenPast
-	case rare(t, 2):
-		for range pick(t, 1, 2, 3) {
-			d := during{Nth: below(t, 3), event: drawEvent(t, &w, happenings...), Takes: pick(t, 31*second, 31*second, 31*second, 0)}
+	case Rare(t, 2):
+		for range Pick(t, 1, 2, 3) {
+			d := during{Nth: below(t, 3), event: drawEvent(t, &w, happenings...), Takes: Pick(t, 31*second, 31*second, 31*second, 0)}
 			if d.What == "use tag" || d.What == "use digest" {
-				d.Takes = pick(t, 301*second, 301*second, 0)
+				d.Takes = Pick(t, 301*second, 301*second, 0)
 			}
 			w.During = append(w.During, d)
 		}
 	}
-	if rare(t, 3) {
-		w.Kill = &kill{Repo: below(t, len(w.Repos)), Nth: below(t, 3), Acted: rare(t, 2)}
+	if Rare(t, 3) {
+		w.Kill = &kill{Repo: below(t, len(w.Repos)), Nth: below(t, 3), Acted: Rare(t, 2)}
 	}
 	return w
 }

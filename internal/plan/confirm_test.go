@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/regsweep/regsweep/internal/oracle"
+	. "github.com/regsweep/regsweep/internal/oracle/oracletest"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/policy"
@@ -76,12 +77,12 @@ var changes = []change{
 		return img.Digest
 	}},
 	{"a tag is new", func(t *rapid.T, _ *oracle.World, img *oracle.Image) string {
-		img.Tags = append(slices.Clone(img.Tags), pick(t, "new", "pr-new", "regsweep-condemned-1770000000"))
+		img.Tags = append(slices.Clone(img.Tags), Pick(t, "new", "pr-new", "regsweep-condemned-1770000000"))
 		return img.Digest
 	}},
 	{"a referrer is new", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
 		signature := oracle.Image{Digest: digest("new"), Pushed: ago(t)}
-		if rare(t, 2) {
+		if Rare(t, 2) {
 			signature.Subject = img.Digest
 		} else {
 			signature.Tags = []string{"sha256-" + img.Digest[len("sha256:"):] + ".sig"}
@@ -102,8 +103,8 @@ var changes = []change{
 func TestPropertyConfirmChanged(t *testing.T) {
 	for _, tt := range append(slices.Clone(changes), change{"a use is new", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
 		use := oracle.Use{Digest: img.Digest}
-		if len(img.Tags) > 0 && rare(t, 2) {
-			use = oracle.Use{Here: true, Tag: pick(t, img.Tags...)}
+		if len(img.Tags) > 0 && Rare(t, 2) {
+			use = oracle.Use{Here: true, Tag: Pick(t, img.Tags...)}
 		}
 		w.Uses = append(slices.Clone(w.Uses), use)
 		return img.Digest

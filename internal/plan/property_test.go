@@ -193,13 +193,13 @@ func TestPropertyMoreKeepsMore(t *testing.T) {
 			w.Uses = append(slices.Clone(w.Uses), drawUse(t))
 		}},
 		{"protect", wanted{noMaxImages: true, noMaxShare: true}, func(t *rapid.T, w *oracle.World) {
-			w.Policy.Protect = append(slices.Clone(w.Policy.Protect), drawProtect(t))
+			w.Policy.Protect = append(slices.Clone(w.Policy.Protect), policies.Protect(t))
 		}},
 		{"keep", wanted{noMaxImages: true, noMaxShare: true}, func(t *rapid.T, w *oracle.World) {
 			w.Policy.Rules = slices.Clone(w.Policy.Rules)
 			if len(w.Policy.Rules) > 0 {
 				r := &w.Policy.Rules[rapid.IntRange(0, len(w.Policy.Rules)-1).Draw(t, "rule")]
-				r.Keeps = append(slices.Clone(r.Keeps), drawKeep(t, r.Orphans, true))
+				r.Keeps = append(slices.Clone(r.Keeps), policies.Keep(t, r.Orphans))
 			}
 		}},
 		{"gap", wanted{}, func(_ *rapid.T, w *oracle.World) {

@@ -12,6 +12,7 @@ import (
 	. "github.com/regsweep/regsweep/internal/graph/graphtest"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/oracle"
+	. "github.com/regsweep/regsweep/internal/oracle/oracletest"
 	"github.com/regsweep/regsweep/internal/policy"
 )
 
@@ -29,19 +30,10 @@ var names = []string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"}
 
 func digest(name string) string { return D(name).String() }
 
-// rare is true once in so many draws; failures shrink towards false.
-func rare(t *rapid.T, once int) bool { return rapid.IntRange(1, once).Draw(t, "rare") == once }
-
-func pick[T any](t *rapid.T, of ...T) T { return rapid.SampledFrom(of).Draw(t, "pick") }
-
-func some[T comparable](t *rapid.T, most int, of ...T) []T {
-	return rapid.SliceOfNDistinct(rapid.SampledFrom(of), 0, most, rapid.ID[T]).Draw(t, "some")
-}
-
 // ago draws a time before Now, of few, so that many are equal or at the edge.
 func ago(t *rapid.T) int64 {
 	now := int64(Now)
-	return pick(t, now-100*msDay, now-50*msDay, now-31*msDay-1, now-31*msDay, now-30*msDay-1, now-30*msDay, now-10*msDay,
+	return Pick(t, now-100*msDay, now-50*msDay, now-31*msDay-1, now-31*msDay, now-30*msDay-1, now-30*msDay, now-10*msDay,
 		now-msDay, now, now+400*365*msDay)
 }
 
@@ -53,7 +45,7 @@ var tagPool = []string{
 	markTag("in-use", int64(Now)-msDay), markTag("in-use", int64(Now)-30*msDay), markTag("in-use", int64(Now)-31*msDay),
 	"in-use-15000000000", "in-use-soon", markTag("keep", int64(Now)-msDay), markTag("regsweep-condemned", int64(Now)-msDay),
 	markTag("regsweep-condemned", int64(Now)-7*msDay), markTag("regsweep-condemned", int64(Now)-7*msDay-1000),
-	markTag("regsweep-condemned", int64(Now)-30*msDay), "regsweep-condemned-15000000000", "regsweep-condemned-soon",
+	markTag("regsweep-condemned", int64(Now)-9*msDay), markTag("regsweep-condemned", int64(Now)-30*msDay), "regsweep-condemned-15000000000", "regsweep-condemned-soon",
 	markTag("regsweep-kept", int64(Now)-7*msDay-1000), markTag("regsweep-kept", int64(Now)-msDay), "regsweep-kept-1",
 }
 
@@ -62,48 +54,48 @@ var tagPool = []string{
 func drawImage(t *rapid.T) oracle.Image {
 	n := rapid.IntRange(0, len(names)-1).Draw(t, "name")
 	before, after := append([]string{"gone"}, names[:n]...), names[n+1:]
-	if rare(t, 8) {
+	if Rare(t, 8) {
 		before, after = names, names
 	}
-	img := oracle.Image{Digest: digest(names[n]), Pushed: ago(t), Archived: rare(t, 8)}
-	if rare(t, 15) {
+	img := oracle.Image{Digest: digest(names[n]), Pushed: ago(t), Archived: Rare(t, 8)}
+	if Rare(t, 15) {
 		img.Pushed = 0
 	}
-	if rare(t, 2) {
+	if Rare(t, 2) {
 		img.Pulled = ago(t)
-		if img.OwnPull = rare(t, 3); img.OwnPull && rare(t, 2) {
+		if img.OwnPull = Rare(t, 3); img.OwnPull && Rare(t, 2) {
 			img.PulledBefore = ago(t)
 		}
 	}
-	img.Index = rare(t, 3)
+	img.Index = Rare(t, 3)
 	switch {
-	case img.Index && rare(t, 20):
+	case img.Index && Rare(t, 20):
 		img.Unreadable = true
 	case img.Index && len(after) > 0:
-		platforms := rare(t, 2)
-		for _, child := range some(t, 3, after...) {
+		platforms := Rare(t, 2)
+		for _, child := range Some(t, 3, after...) {
 			img.Lists = append(img.Lists, oracle.Entry{Digest: digest(child), Platform: platforms})
 		}
-	case !img.Index && rare(t, 3):
-		img.Config = digest(pick(t, "config 1", "config 2"))
+	case !img.Index && Rare(t, 3):
+		img.Config = digest(Pick(t, "config 1", "config 2"))
 	}
-	if rare(t, 6) {
-		if img.Subject = digest(pick(t, before...)); img.Subject == img.Digest {
+	if Rare(t, 6) {
+		if img.Subject = digest(Pick(t, before...)); img.Subject == img.Digest {
 			img.Subject = ""
 		}
 	}
-	img.Tags = some(t, pick(t, 0, 1, 1, 2, 3), tagPool...)
-	if rare(t, 4) { // marks as they are written, on images that may have no other tag
-		img.Tags = some(t, 2, slices.DeleteFunc(slices.Clone(tagPool), func(tag string) bool { return !strings.HasPrefix(tag, "regsweep-") })...)
+	img.Tags = Some(t, Pick(t, 0, 1, 1, 2, 3), tagPool...)
+	if Rare(t, 4) { // marks as they are written, on images that may have no other tag
+		img.Tags = Some(t, 2, slices.DeleteFunc(slices.Clone(tagPool), func(tag string) bool { return !strings.HasPrefix(tag, "regsweep-") })...)
 	}
-	if rare(t, 8) {
-		img.Tags = append(img.Tags, "sha256-"+D(pick(t, before...)).Hex()+pick(t, "", ".sig", ".att", ".sbom", ".other"))
+	if Rare(t, 8) {
+		img.Tags = append(img.Tags, "sha256-"+D(Pick(t, before...)).Hex()+Pick(t, "", ".sig", ".att", ".sbom", ".other"))
 	}
 	return img
 }
 
 func drawImages(t *rapid.T) []oracle.Image {
-	images := rapid.SliceOfNDistinct(rapid.Custom(drawImage), pick(t, 0, 3, 5), 9, func(i oracle.Image) string { return i.Digest }).Draw(t, "images")
+	images := rapid.SliceOfNDistinct(rapid.Custom(drawImage), Pick(t, 0, 3, 5), 9, func(i oracle.Image) string { return i.Digest }).Draw(t, "images")
 	// Two images of a repository never share a tag.
 	taken := map[string]bool{}
 	for i := range images {
@@ -116,94 +108,27 @@ func drawImages(t *rapid.T) []oracle.Image {
 }
 
 func drawUse(t *rapid.T) oracle.Use {
-	u := oracle.Use{Here: !rare(t, 4)}
-	if rare(t, 2) {
-		u.Tag = pick(t, tagPool...)
+	u := oracle.Use{Here: !Rare(t, 4)}
+	if Rare(t, 2) {
+		u.Tag = Pick(t, tagPool...)
 	}
 	switch {
-	case rare(t, 3):
-		u.Digest = digest(pick(t, names...))
-	case rare(t, 5):
-		u.ImageID = digest(pick(t, "config 1", "config 2", "a", "config 4"))
-		if rare(t, 3) {
-			u.Digest = digest(pick(t, names...))
+	case Rare(t, 3):
+		u.Digest = digest(Pick(t, names...))
+	case Rare(t, 5):
+		u.ImageID = digest(Pick(t, "config 1", "config 2", "a", "config 4"))
+		if Rare(t, 3) {
+			u.Digest = digest(Pick(t, names...))
 		}
-	case rare(t, 20):
+	case Rare(t, 20):
 		u.OtherDigest = "sha512:" + strings.Repeat("ab", 64)
 	}
 	return u
 }
 
-var (
-	tagPatterns  = []string{"pr-*", "v*", "*", "?", "dev-?", "latest", "/^[0-9.]+$/", "/-/", "sha256-*", "in-use*", "production", "*.sig"}
-	repoPatterns = []string{"apps/**", "apps/*", "**", "*", "apps/?", "!apps/r", "!other", "other/**", "apps/r"}
-	resourceTags = []map[string]string{nil, {"Sweep": "true"}, {"Sweep": "false", "Days": "30"}, {"Sweep": "true", "Days": "9w"},
-		{"Days": " 10d "}, {"Days": "0"}, {"Days": "many"}, {"Sweep": "true", "Days": "-1"}, {"Days": "99999999999"}}
-)
-
-// drawKeep draws an entry; maxImages only where it is allowed.
-func drawKeep(t *rapid.T, orphans, withMaxImages bool) oracle.Keep {
-	var k oracle.Keep
-	for {
-		switch rapid.IntRange(0, 8).Draw(t, "keep") {
-		case 0, 1:
-			if !orphans {
-				k.Newest = pick(t, 1, 1, 2, 3)
-				k.Per = pick(t, "", "", "", "/^([a-z]+)-/", "/^([a-z]*)-?/", "semver.major", "semver.minor")
-			}
-		case 2:
-			k.YoungerThan = &oracle.Age{Fixed: pick(t, msDay, 10*msDay, 30*msDay)}
-		case 3:
-			k.YoungerThan = &oracle.Age{Tag: "Days", Unit: msDay}
-			if !rare(t, 4) {
-				k.YoungerThan.HasDefault, k.YoungerThan.Default = true, 10*msDay
-			}
-		case 4:
-			k.PulledWithin = pick(t, 30*msDay, 9*msDay)
-		case 5:
-			k.UsedWithin = pick(t, msDay, 30*msDay)
-		case 6:
-			k.Semver = pick(t, ">=1.2.0", "^1.0", "~2.0", "<2", "1.2.x")
-		case 7, 8:
-			if !orphans && withMaxImages {
-				k.MaxImages = pick(t, 1, 2, 3, 4, 6)
-			}
-		}
-		if k != (oracle.Keep{}) && !rare(t, 3) {
-			return k
-		}
-	}
-}
-
-func drawRule(t *rapid.T, withMaxImages bool) oracle.Rule {
-	r := oracle.Rule{Orphans: rare(t, 4), Archive: rare(t, 3)}
-	if rare(t, 8) {
-		r.Repositories = some(t, 3, repoPatterns...)
-	}
-	if rare(t, 10) {
-		r.RepositoryTags = map[string]string{"Sweep": "true"}
-	}
-	if rare(t, 3) {
-		r.Tags = some(t, 3, tagPatterns...)
-		r.AnyTag = len(r.Tags) > 0 && rare(t, 3)
-	}
-	if !r.Orphans {
-		r.Untagged, r.Semver = rare(t, 6), rare(t, 4)
-	}
-	for range pick(t, 0, 1, 1, 2, 3) {
-		r.Keeps = append(r.Keeps, drawKeep(t, r.Orphans, withMaxImages))
-	}
-	return r
-}
-
-func drawProtect(t *rapid.T) oracle.Protect {
-	p := oracle.Protect{Tags: some(t, 2, tagPatterns...)}
-	if len(p.Tags) == 0 || rare(t, 3) {
-		p.Repositories = append(some(t, 1, repoPatterns...), pick(t, "!apps/r", "base/**", "apps/**"))
-		slices.Sort(p.Repositories)
-		p.Repositories = slices.Compact(p.Repositories)
-	}
-	return p
+var policies = Policies{
+	Repositories: []string{"apps/**", "apps/*", "**", "*", "apps/?", "!apps/r", "!other", "other/**", "apps/r"},
+	Protected:    []string{"!apps/r", "base/**", "apps/**"},
 }
 
 // wanted says which worlds a property is about.
@@ -242,37 +167,32 @@ func (w world) GoString() string {
 func (want wanted) worlds() *rapid.Generator[world] {
 	return rapid.Custom(func(t *rapid.T) world {
 		w := oracle.World{Now: int64(Now), Repository: oracle.Repository{Name: repoName, Images: drawImages(t)}}
-		w.Repository.Tags = pick(t, resourceTags...)
-		w.Repository.TagsUnknown = rare(t, 20)
+		w.Repository.Tags = Pick(t, ResourceTags...)
+		w.Repository.TagsUnknown = Rare(t, 20)
 		if w.Repository.TagsUnknown {
 			w.Repository.Tags = nil
 		}
-		w.Repository.Guards = rare(t, 2)
-		w.Policy = oracle.Policy{MaxSharePercent: 100, MinRemaining: pick(t, 0, 0, 0, 0, 1, 2), MarkPrefix: "in-use"}
-		if rare(t, 3) {
+		w.Repository.Guards = Rare(t, 2)
+		w.Policy = oracle.Policy{MaxSharePercent: 100, MinRemaining: Pick(t, 0, 0, 0, 0, 1, 2), MarkPrefix: "in-use"}
+		if Rare(t, 3) {
 			w.Policy.Grace = 7 * msDay
 		}
-		if !want.noMaxShare && rare(t, 4) {
-			w.Policy.MaxSharePercent = pick(t, 29, 50, 67, 0, 80)
+		if !want.noMaxShare && Rare(t, 4) {
+			w.Policy.MaxSharePercent = Pick(t, 29, 50, 67, 0, 80)
 		}
-		if rare(t, 5) {
-			w.Policy.MarkPrefix, w.Policy.MarkName = pick(t, "in-use", "keep"), "production"
+		if Rare(t, 5) {
+			w.Policy.MarkPrefix, w.Policy.MarkName = Pick(t, "in-use", "keep"), "production"
 		}
-		for range pick(t, 0, 1, 2, 2) {
-			w.Policy.Rules = append(w.Policy.Rules, drawRule(t, !want.noMaxImages))
+		policies := policies
+		policies.NoMaxImages = want.noMaxImages
+		w.Policy.Rules = policies.Rules(t)
+		for range Pick(t, 0, 0, 0, 0, 1, 2) {
+			w.Policy.Protect = append(w.Policy.Protect, policies.Protect(t))
 		}
-		if !rare(t, 4) { // the rest
-			rest := drawRule(t, !want.noMaxImages)
-			rest.Repositories, rest.RepositoryTags, rest.Tags, rest.AnyTag, rest.Untagged, rest.Orphans = nil, nil, nil, false, false, false
-			w.Policy.Rules = append(w.Policy.Rules, rest)
-		}
-		for range pick(t, 0, 0, 0, 0, 1, 2) {
-			w.Policy.Protect = append(w.Policy.Protect, drawProtect(t))
-		}
-		for range pick(t, 0, 0, 0, 1, 2, 3) {
+		for range Pick(t, 0, 0, 0, 1, 2, 3) {
 			w.Uses = append(w.Uses, drawUse(t))
 		}
-		if rare(t, 25) {
+		if Rare(t, 25) {
 			w.Gaps = []string{"denied"}
 		}
 		return world{w}
