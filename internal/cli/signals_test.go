@@ -84,7 +84,8 @@ func (o *output) String() string {
 }
 
 // TestInterruptedApply interrupts an apply in the middle of a call, once and
-// twice.
+// twice. Who starts the tests may ignore SIGINT, and the command with them once
+// it has stopped listening: the second time is by SIGTERM.
 func TestInterruptedApply(t *testing.T) {
 	const most = time.Minute
 	for _, twice := range []bool{false, true} {
@@ -111,23 +112,23 @@ func TestInterruptedApply(t *testing.T) {
 					t.Fatalf("ended before %s: %v\n%s", what, err, stderr)
 				}
 			}
-			interrupt := func() {
+			interrupt := func(by os.Signal) {
 				t.Helper()
-				if err := cmd.Process.Signal(os.Interrupt); err != nil {
+				if err := cmd.Process.Signal(by); err != nil {
 					t.Fatal(err)
 				}
 			}
 			release := sync.OnceFunc(func() { close(s.answer) })
 			defer release()
 			await("it deleted anything", s.asked)
-			interrupt()
+			interrupt(os.Interrupt)
 			await("it said that it goes on", stderr.said)
 			if twice {
 				// The call is never answered, and yet it ends.
-				interrupt()
+				interrupt(syscall.SIGTERM)
 				err := <-ended
 				var exit *exec.ExitError
-				if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+				if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 					t.Errorf("ended with %v, want the signal (stderr %s)", err, stderr)
 				}
 				return
