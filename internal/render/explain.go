@@ -48,7 +48,7 @@ func (p *page) explanation(x *plan.Explanation) {
 		p.line("  marked   %s%s", policy.FormatDate(img.CondemnedAt), markText(img))
 	}
 	if img.Rule != "" {
-		p.line("  rule     %s", img.Rule)
+		p.line("  rule     %s", clean(img.Rule))
 	}
 	for _, k := range x.Keeps {
 		mark := p.style("does not hold", faint)

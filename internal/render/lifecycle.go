@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -97,16 +96,16 @@ func LifecycleName(img *lifecycle.ReportedImage) string {
 	case 0:
 		return "(" + img.Kind + ")"
 	case 1, 2, 3:
-		return strings.Join(img.Tags, ", ")
+		return clean(strings.Join(img.Tags, ", "))
 	}
-	return strings.Join(img.Tags[:2], ", ") + fmt.Sprintf(" and %d more", len(img.Tags)-2)
+	return clean(strings.Join(img.Tags[:2], ", ")) + fmt.Sprintf(" and %d more", len(img.Tags)-2)
 }
 
 func lifecycleUse(img *lifecycle.ReportedImage) string {
 	if img.Use == "" {
 		return ""
 	}
-	text := string(img.Use) + ": " + img.Holders[0]
+	text := string(img.Use) + ": " + clean(img.Holders[0])
 	if more := len(img.Holders) - 1; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
@@ -164,7 +163,7 @@ func LifecycleDanger(r *lifecycle.Report) string {
 			repo := &r.Repositories[k]
 			for i := range repo.Images {
 				if img := &repo.Images[i]; img.Goes() && d.is(img.Use) {
-					names = append(names, fmt.Sprintf("%s%s (%s)", repo.Name, reference(img), img.Holders[0]))
+					names = append(names, fmt.Sprintf("%s%s (%s)", repo.Name, reference(img), clean(img.Holders[0])))
 				}
 			}
 		}
@@ -209,5 +208,5 @@ func reference(img *lifecycle.ReportedImage) string {
 	if len(img.Tags) == 0 {
 		return "@" + img.Digest.String()[:19]
 	}
-	return ":" + cmp.Or(img.Tags[0], "")
+	return ":" + clean(img.Tags[0])
 }

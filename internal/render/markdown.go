@@ -3,6 +3,7 @@ package render
 import (
 	"bufio"
 	"fmt"
+	"html"
 	"io"
 	"strings"
 
@@ -24,7 +25,7 @@ func Markdown(w io.Writer, doc *plan.Plan, opts Options) error {
 		}
 	}
 	for _, reg := range doc.Registries {
-		fmt.Fprintf(b, "\n### %s\n\n`%s`\n\n", cell(reg.Name), reg.Host)
+		fmt.Fprintf(b, "\n### %s\n\n`%s`\n\n", cell(reg.Name), clean(reg.Host))
 		fmt.Fprint(b, "| Repository | Images | Keep | Delete | Archive | Held | Frees |\n|---|---:|---:|---:|---:|---:|---:|\n")
 		for _, r := range reg.Repositories {
 			t := r.Totals
@@ -59,7 +60,7 @@ func markdownImages(b io.Writer, r *plan.Repository) error {
 	if err != nil || listed == 0 {
 		return err
 	}
-	fmt.Fprintf(b, "\n<details><summary>%s: %s</summary>\n\n", cell(r.Name), Count(listed, "image"))
+	fmt.Fprintf(b, "\n<details><summary>%s: %s</summary>\n\n", html.EscapeString(clean(r.Name)), Count(listed, "image"))
 	fmt.Fprint(b, "| Verdict | Tags | Digest | Pushed | Size | Why |\n|---|---|---|---|---:|---|\n")
 	err = r.Each(func(img *plan.Image) error {
 		pushed := "unknown"
@@ -74,9 +75,10 @@ func markdownImages(b io.Writer, r *plan.Repository) error {
 	return err
 }
 
-// cell makes text from outside safe for a table cell.
+// cell makes text from outside safe for a table cell: it ends no cell, and is no
+// markup and no link.
 func cell(s string) string {
 	return cellEscapes.Replace(clean(s))
 }
 
-var cellEscapes = strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;", "`", "\\`")
+var cellEscapes = strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "`", "\\`", "*", `\*`, "](", `]\(`)

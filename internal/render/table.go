@@ -127,7 +127,7 @@ func (p *page) sources(doc *plan.Plan) {
 		if s.Status != "ok" {
 			status = p.style("GAP", red)
 		}
-		rows = append(rows, []string{s.Name, Count(s.Uses, "use"), status, clean(s.Detail)})
+		rows = append(rows, []string{clean(s.Name), Count(s.Uses, "use"), status, clean(s.Detail)})
 	}
 	p.line("%s", p.style("In use", bold))
 	p.table("  ", nil, rows, 1)
@@ -135,7 +135,7 @@ func (p *page) sources(doc *plan.Plan) {
 
 func (p *page) registry(w io.Writer, reg *plan.Registry) error {
 	p.line("")
-	p.line("%s  %s", p.style(reg.Name, bold), p.style(reg.Host, faint))
+	p.line("%s  %s", p.style(clean(reg.Name), bold), p.style(clean(reg.Host), faint))
 	var rows [][]string
 	quiet := 0
 	for _, r := range reg.Repositories {
@@ -148,7 +148,7 @@ func (p *page) registry(w io.Writer, reg *plan.Registry) error {
 		if r.Gap != "" {
 			frees = p.style("not read: "+clean(r.Gap), red)
 		}
-		rows = append(rows, []string{r.Name, Number(t.Images), Number(t.Keep), Number(t.Delete), Number(t.Archive), Number(t.Held), frees})
+		rows = append(rows, []string{clean(r.Name), Number(t.Images), Number(t.Keep), Number(t.Delete), Number(t.Archive), Number(t.Held), frees})
 	}
 	if len(rows) > 0 {
 		p.table("  ", []string{"REPOSITORY", "IMAGES", "KEEP", "DELETE", "ARCHIVE", "HELD", "FREES"}, rows, 1, 2, 3, 4, 5)
@@ -248,7 +248,7 @@ func (p *page) images(r *plan.Repository) error {
 	}
 	slices.SortFunc(groups, func(a, b group) int { return cmp.Or(cmp.Compare(a.verdict, b.verdict), cmp.Compare(a.why, b.why)) })
 	p.line("")
-	p.line("  %s", p.style(r.Name, bold))
+	p.line("  %s", p.style(clean(r.Name), bold))
 	for _, g := range groups {
 		with := 0
 		for _, root := range g.roots {

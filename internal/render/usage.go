@@ -21,7 +21,7 @@ func Usage(w io.Writer, s *usage.Snapshot, opts Options) error {
 		for _, u := range s.Uses {
 			reference := clean(u.Reference)
 			if u.ImageID != "" {
-				reference += " (image id " + u.ImageID + ")"
+				reference += " (image id " + clean(u.ImageID) + ")"
 			}
 			rows = append(rows, []string{reference, string(u.State), clean(u.Holder)})
 		}
