@@ -95,3 +95,12 @@ func (a *Account) trusts(id string) bool {
 	defer a.mu.Unlock()
 	return id == a.ID || a.trusted[id]
 }
+
+// Must returns v, and panics if there is an error. It is for worlds that are
+// filled with what is known to be right.
+func Must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}

@@ -118,28 +118,21 @@ func listAppRunnerServices(c *Call, in *listAppRunnerInput) (any, error) {
 	state := &c.Region.appRunner
 	state.mu.Lock()
 	defer state.mu.Unlock()
-	size := state.services.len()
+	at := place{call: c, size: state.services.len()}
 	if in.MaxResults != nil {
-		if size = *in.MaxResults; size < 1 || size > 20 {
+		if at.size = *in.MaxResults; at.size < 1 || at.size > 20 {
 			return nil, errorf("InvalidRequestException", "MaxResults must be between 1 and 20.")
 		}
 	}
-	key, ok := c.readToken("", in.NextToken)
-	if !ok {
+	var ok bool
+	if at.key, ok = c.readToken(at.scope, in.NextToken); !ok {
 		return nil, errorf("InvalidRequestException", "NextToken is invalid.")
 	}
-	out := struct {
+	summaries, next := entries(at, state.services.from, func(_ string, s *AppRunnerService) (appRunnerSummary, bool) { return s.summary(), true })
+	return struct {
 		ServiceSummaryList []appRunnerSummary
 		NextToken          string `json:",omitempty"`
-	}{ServiceSummaryList: []appRunnerSummary{}}
-	for name, s := range state.services.from(key) {
-		if len(out.ServiceSummaryList) == size {
-			out.NextToken = c.pageToken("", name)
-			break
-		}
-		out.ServiceSummaryList = append(out.ServiceSummaryList, s.summary())
-	}
-	return out, nil
+	}{summaries, next}, nil
 }
 
 type serviceARNInput struct {

@@ -28,7 +28,8 @@
 //
 //	func (c *Call, in *listThingsInput) (any, error)
 //
-// and put in the table with handle(listThings). It returns a struct with JSON
+// and put in the table with handle(listThings), or with inRepository where it is
+// about one repository of ECR and takes that too. It returns a struct with JSON
 // tags (times as epoch), or an *Error. Everything that is common to all calls
 // (latency, rate limits, faults, records, policies, expired keys) has
 // been done before it is called.

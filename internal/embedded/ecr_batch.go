@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -165,85 +164,6 @@ func batchDeleteImage(c *Call, repo *Repository, in *batchDeleteImageInput) (any
 		}
 		for _, tag := range img.tags {
 			out.ImageIDs = append(out.ImageIDs, imageID{img.digest, tag})
-		}
-	}
-	return out, nil
-}
-
-type putImageInput struct {
-	repositoryInput
-	ImageManifest          string  `json:"imageManifest"`
-	ImageManifestMediaType string  `json:"imageManifestMediaType"`
-	ImageTag               *string `json:"imageTag"`
-	ImageDigest            string  `json:"imageDigest"`
-}
-
-type putImageOutput struct {
-	Image imageOutput `json:"image"`
-}
-
-func putImage(c *Call, repo *Repository, in *putImageInput) (any, error) {
-	tag := ""
-	if in.ImageTag != nil {
-		tag = *in.ImageTag
-		if err := checkTag(tag); err != nil {
-			return nil, err
-		}
-	}
-	repo.mu.Lock()
-	defer repo.mu.Unlock()
-	img, err := repo.put(putRequest{
-		manifest: []byte(in.ImageManifest), mediaType: in.ImageManifestMediaType,
-		tag: tag, digest: in.ImageDigest, at: c.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return putImageOutput{repo.imageOutput(img, tag)}, nil
-}
-
-type layersInput struct {
-	repositoryInput
-	LayerDigests []string `json:"layerDigests"`
-}
-
-type layerOutput struct {
-	LayerDigest       string `json:"layerDigest"`
-	LayerAvailability string `json:"layerAvailability"`
-	LayerSize         int64  `json:"layerSize,omitempty"`
-	MediaType         string `json:"mediaType,omitempty"`
-}
-
-type layerFailure struct {
-	LayerDigest   string `json:"layerDigest"`
-	FailureCode   string `json:"failureCode"`
-	FailureReason string `json:"failureReason"`
-}
-
-type layersOutput struct {
-	Layers   []layerOutput  `json:"layers"`
-	Failures []layerFailure `json:"failures"`
-}
-
-func batchCheckLayerAvailability(c *Call, repo *Repository, in *layersInput) (any, error) {
-	if err := checkLength("layerDigests", in.LayerDigests); err != nil {
-		return nil, err
-	}
-	repo.mu.Lock()
-	known := repo.blobs()
-	repo.mu.Unlock()
-	out := layersOutput{Layers: []layerOutput{}, Failures: []layerFailure{}}
-	for _, digest := range in.LayerDigests {
-		blob, exists := known[digest]
-		switch {
-		case digest == "":
-			out.Failures = append(out.Failures, layerFailure{digest, "MissingLayerDigest", "Invalid request parameters: layer digest cannot be null"})
-		case !digestFormat.MatchString(digest):
-			out.Failures = append(out.Failures, layerFailure{digest, "InvalidLayerDigest", "Invalid request parameters: layer digest is not valid"})
-		case exists:
-			out.Layers = append(out.Layers, layerOutput{digest, "AVAILABLE", blob.Size, cmp.Or(blob.MediaType, MediaTypeOCILayer)})
-		default:
-			out.Layers = append(out.Layers, layerOutput{LayerDigest: digest, LayerAvailability: "UNAVAILABLE"})
 		}
 	}
 	return out, nil

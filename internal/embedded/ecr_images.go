@@ -52,21 +52,21 @@ func describeImages(c *Call, repo *Repository, in *imagesInput) (any, error) {
 	if in.ImageIDs != nil {
 		return describeByID(c, in, repo)
 	}
-	key, size, err := in.start(c, in.scope(repo), 1000, 100)
+	at, err := in.start(c, in.scope(repo), 1000, 100)
 	if err != nil {
 		return nil, err
 	}
 	repo.mu.Lock()
 	defer repo.mu.Unlock()
-	b := make([]byte, 0, 512*min(size, repo.images.len())+64)
+	b := make([]byte, 0, 512*min(at.size, repo.images.len())+64)
 	b = append(b, `{"imageDetails":[`...)
 	count, token := 0, ""
-	for digest, img := range repo.images.from(key) {
+	for digest, img := range repo.images.from(at.key) {
 		if !img.matches(in.Filter, c.Now) {
 			continue
 		}
-		if count == size {
-			token = c.pageToken(in.scope(repo), digest)
+		if count == at.size {
+			token = at.next(digest)
 			break
 		}
 		if count > 0 {
@@ -208,12 +208,12 @@ func listImages(c *Call, repo *Repository, in *imagesInput) (any, error) {
 	if err := in.Filter.check(); err != nil {
 		return nil, err
 	}
-	key, size, err := in.start(c, in.scope(repo), 1000, 100)
+	at, err := in.start(c, in.scope(repo), 1000, 100)
 	if err != nil {
 		return nil, err
 	}
 	// A page may start in the middle of an image's tags: "digest tag".
-	digest, firstTag, _ := strings.Cut(key, " ")
+	digest, firstTag, _ := strings.Cut(at.key, " ")
 	repo.mu.Lock()
 	defer repo.mu.Unlock()
 	out := listImagesOutput{ImageIDs: []imageID{}}
@@ -229,8 +229,8 @@ func listImages(c *Call, repo *Repository, in *imagesInput) (any, error) {
 			if d == digest && tag < firstTag {
 				continue
 			}
-			if len(out.ImageIDs) == size {
-				out.NextToken = c.pageToken(in.scope(repo), d+" "+tag)
+			if len(out.ImageIDs) == at.size {
+				out.NextToken = at.next(d + " " + tag)
 				return out, nil
 			}
 			out.ImageIDs = append(out.ImageIDs, imageID{d, tag})

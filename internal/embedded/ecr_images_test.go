@@ -336,6 +336,12 @@ func TestListImageReferrers(t *testing.T) {
 			t.Errorf("referrer %+v: want size %d, annotation and type", r, want)
 		}
 	}
+	first, err := list(func(*ecr.ListImageReferrersInput) {})
+	wantCode(t, err, "")
+	_, err = list(func(in *ecr.ListImageReferrersInput) {
+		in.NextToken, in.Filter = first.NextToken, &types.ListImageReferrersFilter{ArtifactTypes: []string{"application/vnd.example.sbom"}}
+	})
+	wantCode(t, err, "InvalidParameterException") // the token of another list
 	_, err = list(func(in *ecr.ListImageReferrersInput) { in.MaxResults = aws.Int32(51) })
 	wantCode(t, err, "InvalidParameterException")
 	_, err = list(func(in *ecr.ListImageReferrersInput) { in.SubjectId.ImageDigest = aws.String("nonsense") })

@@ -3,6 +3,7 @@ package embedded
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 type listReferrersInput struct {
@@ -45,8 +46,8 @@ func listImageReferrers(c *Call, repo *Repository, in *listReferrersInput) (any,
 		return nil, err
 	}
 	subject := in.SubjectID.ImageDigest
-	scope := repo.ARN() + "@" + subject + " " + in.Filter.ArtifactStatus
-	key, size, err := in.start(c, scope, 50, 20) // both numbers: API reference
+	scope := repo.ARN() + "@" + subject + " " + in.Filter.ArtifactStatus + " " + strings.Join(in.Filter.ArtifactTypes, " ")
+	at, err := in.start(c, scope, 50, 20) // both numbers: API reference
 	if err != nil {
 		return nil, err
 	}
@@ -54,15 +55,15 @@ func listImageReferrers(c *Call, repo *Repository, in *listReferrersInput) (any,
 	defer repo.mu.Unlock()
 	out := listReferrersOutput{Referrers: []referrerOutput{}}
 	digests := slices.Sorted(slices.Values(repo.referrers[subject]))
-	start, _ := slices.BinarySearch(digests, key)
+	start, _ := slices.BinarySearch(digests, at.key)
 	for _, digest := range digests[start:] {
 		img, exists := repo.images.get(digest)
 		if !exists || !img.matches(imageFilter{ImageStatus: in.Filter.ArtifactStatus}, c.Now) ||
 			!accepts(in.Filter.ArtifactTypes, img.artifactType) {
 			continue
 		}
-		if len(out.Referrers) == size {
-			out.NextToken = c.pageToken(scope, digest)
+		if len(out.Referrers) == at.size {
+			out.NextToken = at.next(digest)
 			break
 		}
 		var m Manifest
@@ -74,54 +75,4 @@ func listImageReferrers(c *Call, repo *Repository, in *listReferrersInput) (any,
 		})
 	}
 	return out, nil
-}
-
-type storageClassInput struct {
-	repositoryInput
-	ImageID            *imageID `json:"imageId"`
-	TargetStorageClass string   `json:"targetStorageClass"`
-}
-
-type storageClassOutput struct {
-	RegistryID     string  `json:"registryId"`
-	RepositoryName string  `json:"repositoryName"`
-	ImageID        imageID `json:"imageId"`
-	ImageStatus    string  `json:"imageStatus"`
-}
-
-// updateImageStorageClass archives an image, or starts to restore it. Asking
-// for what is already so changes nothing. An image on its way back cannot be
-// archived.
-func updateImageStorageClass(c *Call, repo *Repository, in *storageClassInput) (any, error) {
-	if in.ImageID == nil {
-		return nil, invalidAt("imageId", "must not be null")
-	}
-	repo.mu.Lock()
-	defer repo.mu.Unlock()
-	img, failed := repo.find(*in.ImageID)
-	if failed != nil {
-		switch failed.FailureCode {
-		case "MissingDigestAndTag", "InvalidImageDigest", "InvalidImageTag":
-			return nil, invalid("%s", failed.FailureReason)
-		}
-		return nil, repo.imageNotFound(*in.ImageID)
-	}
-	status := img.status(c.Now)
-	switch in.TargetStorageClass {
-	case "ARCHIVE":
-		switch status {
-		case statusActive:
-			img.toArchive(c.Now)
-		case statusActivating:
-			return nil, errorf("ImageStorageClassUpdateNotSupportedException",
-				"The image with digest '%s' is being restored", img.digest)
-		}
-	case "STANDARD":
-		img.restore(c.Now, c.Server.restore)
-	default:
-		return nil, invalidAt("targetStorageClass", "must satisfy enum value set: [STANDARD, ARCHIVE]")
-	}
-	return storageClassOutput{
-		repo.region.Account.ID, repo.name, imageID{img.digest, in.ImageID.ImageTag}, img.status(c.Now),
-	}, nil
 }

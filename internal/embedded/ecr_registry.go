@@ -110,22 +110,15 @@ type exclusionsOutput struct {
 }
 
 func listPullTimeUpdateExclusions(c *Call, in *page) (any, error) {
-	key, size, err := in.start(c, c.Region.registryHost(), 1000, 100)
+	at, err := in.start(c, c.Region.registryHost(), 1000, 100)
 	if err != nil {
 		return nil, err
 	}
 	state := &c.Region.ecr
 	state.mu.Lock()
 	defer state.mu.Unlock()
-	out := exclusionsOutput{Exclusions: []string{}}
-	for arn := range state.exclusions.from(key) {
-		if len(out.Exclusions) == size {
-			out.NextToken = c.pageToken(c.Region.registryHost(), arn)
-			break
-		}
-		out.Exclusions = append(out.Exclusions, arn)
-	}
-	return out, nil
+	arns, next := entries(at, state.exclusions.from, func(arn string, _ time.Time) (string, bool) { return arn, true })
+	return exclusionsOutput{arns, next}, nil
 }
 
 // ExcludePullTimes registers a principal (the ARN of a role or user) whose

@@ -67,7 +67,6 @@ type describeRepositoriesOutput struct {
 }
 
 func describeRepositories(c *Call, in *describeRepositoriesInput) (any, error) {
-	out := describeRepositoriesOutput{Repositories: []repositoryOutput{}}
 	if in.RepositoryNames != nil {
 		if in.page.given() {
 			return nil, invalid("nextToken and maxResults cannot be given together with repositoryNames")
@@ -75,6 +74,7 @@ func describeRepositories(c *Call, in *describeRepositoriesInput) (any, error) {
 		if err := checkLength("repositoryNames", in.RepositoryNames); err != nil {
 			return nil, err
 		}
+		out := describeRepositoriesOutput{Repositories: []repositoryOutput{}}
 		for _, name := range in.RepositoryNames {
 			repo, err := c.ecrRepository(in.RegistryID, name)
 			if err != nil {
@@ -92,21 +92,16 @@ func describeRepositories(c *Call, in *describeRepositoriesInput) (any, error) {
 	if region == nil {
 		return nil, c.denied("arn:aws:ecr:"+c.Region.Name+":"+string(in.RegistryID)+":repository/*", "")
 	}
-	scope := region.Account.ID + "/" + region.Name
-	key, size, err := in.start(c, scope, 1000, 100)
+	at, err := in.start(c, region.Account.ID+"/"+region.Name, 1000, 100)
 	if err != nil {
 		return nil, err
 	}
 	region.ecr.mu.Lock()
 	defer region.ecr.mu.Unlock()
-	for name, repo := range region.ecr.repositories.from(key) {
-		if len(out.Repositories) == size {
-			out.NextToken = c.pageToken(scope, name)
-			break
-		}
-		out.Repositories = append(out.Repositories, repo.describe())
-	}
-	return out, nil
+	repositories, next := entries(at, region.ecr.repositories.from, func(_ string, repo *Repository) (repositoryOutput, bool) {
+		return repo.describe(), true
+	})
+	return describeRepositoriesOutput{repositories, next}, nil
 }
 
 type createRepositoryInput struct {

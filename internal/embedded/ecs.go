@@ -1,7 +1,10 @@
 package embedded
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -67,27 +70,8 @@ func checkBatch(parameter string, n, most int) error {
 	return nil
 }
 
-// ecsPage holds the paging parameters of ECS requests.
-type ecsPage struct {
-	NextToken  string `json:"nextToken"`
-	MaxResults *int   `json:"maxResults"`
-}
-
-// start returns where the page starts and how many entries it has: at most
-// 100, as all lists of ECS.
-func (p ecsPage) start(c *Call, scope string, byDefault int) (string, int, error) {
-	size := byDefault
-	if p.MaxResults != nil {
-		if size = *p.MaxResults; size < 1 || size > 100 {
-			return "", 0, invalid("maxResults must be between 1 and 100.")
-		}
-	}
-	key, ok := c.readToken(scope, p.NextToken)
-	if !ok {
-		return "", 0, invalid("Invalid token in request.")
-	}
-	return key, size, nil
-}
+// maxECSPage is how many entries a page of any list of ECS has at most.
+const maxECSPage = 100
 
 // isHere reports whether what a request names is no ARN, or one of the region.
 func (r *Region) isHere(name string) bool {
@@ -159,4 +143,13 @@ func ecsResources(c *Call) (all []string) {
 		all = append(all, arn, strings.Replace(service, ":service-revision/", ":service/", 1))
 	}
 	return all
+}
+
+// newID returns an id of 32 hexadecimal digits that no other thing of this ECS
+// has, and that is the same whenever a world is filled the same way. The lock
+// is held.
+func (s *ecsState) newID(kind string) string {
+	s.ids++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, s.ids))
+	return hex.EncodeToString(sum[:16])
 }

@@ -61,15 +61,6 @@ func (e ECS) CreateCluster(name string) (*ECSCluster, error) {
 	return cluster, nil
 }
 
-// Must returns v, and panics if there is an error. It is for worlds that are
-// filled with what is known to be right.
-func Must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
 // cluster returns the cluster that a request names by name or ARN. The lock
 // is held.
 func (s *ecsState) cluster(name string) (*ECSCluster, error) {
@@ -165,24 +156,17 @@ func describeClusters(c *Call, in *describeClustersInput) (any, error) {
 	return out, nil
 }
 
-func listClusters(c *Call, in *ecsPage) (any, error) {
-	key, size, err := in.start(c, "", 100)
+func listClusters(c *Call, in *page) (any, error) {
+	at, err := in.start(c, "", maxECSPage, 100)
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		ClusterARNs []string `json:"clusterArns"`
-		NextToken   string   `json:"nextToken,omitempty"`
-	}{ClusterARNs: []string{}}
 	state := &c.Region.ecs
 	state.mu.Lock()
 	defer state.mu.Unlock()
-	for name, cluster := range state.clusters.from(key) {
-		if len(out.ClusterARNs) == size {
-			out.NextToken = c.pageToken("", name)
-			break
-		}
-		out.ClusterARNs = append(out.ClusterARNs, cluster.ARN())
-	}
-	return out, nil
+	arns, next := entries(at, state.clusters.from, func(_ string, cluster *ECSCluster) (string, bool) { return cluster.ARN(), true })
+	return struct {
+		ClusterARNs []string `json:"clusterArns"`
+		NextToken   string   `json:"nextToken,omitempty"`
+	}{arns, next}, nil
 }

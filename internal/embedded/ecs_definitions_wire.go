@@ -86,7 +86,7 @@ func deleteTaskDefinitions(c *Call, in *deleteTaskDefinitionsInput) (any, error)
 }
 
 type listTaskDefinitionsInput struct {
-	ecsPage
+	page
 	FamilyPrefix string `json:"familyPrefix"`
 	Status       string `json:"status"`
 	Sort         string `json:"sort"`
@@ -103,7 +103,7 @@ func listTaskDefinitions(c *Call, in *listTaskDefinitionsInput) (any, error) {
 		return nil, invalid("Sort must be ASC or DESC.")
 	}
 	scope := in.FamilyPrefix + "/" + in.Status + "/" + in.Sort
-	key, size, err := in.start(c, scope, 100)
+	at, err := in.start(c, scope, maxECSPage, 100)
 	if err != nil {
 		return nil, err
 	}
@@ -114,24 +114,24 @@ func listTaskDefinitions(c *Call, in *listTaskDefinitionsInput) (any, error) {
 	state := &c.Region.ecs
 	state.mu.Lock()
 	defer state.mu.Unlock()
-	all, step, at := state.definitions.all(), 1, 0
+	all, step, i := state.definitions.all(), 1, 0
 	if in.Sort == "DESC" {
-		step, at = -1, len(all)-1
+		step, i = -1, len(all)-1
 	}
-	if first := parseDefinitionName(key); first != nil {
+	if first := parseDefinitionName(at.key); first != nil {
 		// What the token names may be gone by now: go on from its place.
-		place, found := slices.BinarySearchFunc(all, first, compareDefinitions)
-		if at = place; step < 0 && !found {
-			at--
+		var found bool
+		if i, found = slices.BinarySearchFunc(all, first, compareDefinitions); step < 0 && !found {
+			i--
 		}
 	}
-	for ; at >= 0 && at < len(all); at += step {
-		d := all[at]
+	for ; i >= 0 && i < len(all); i += step {
+		d := all[i]
 		if d.status != in.Status || in.FamilyPrefix != "" && d.family != in.FamilyPrefix {
 			continue
 		}
-		if len(out.TaskDefinitionARNs) == size {
-			out.NextToken = c.pageToken(scope, lastPart(d.arn))
+		if len(out.TaskDefinitionARNs) == at.size {
+			out.NextToken = at.next(lastPart(d.arn))
 			break
 		}
 		out.TaskDefinitionARNs = append(out.TaskDefinitionARNs, d.arn)
@@ -153,7 +153,7 @@ func parseDefinitionName(name string) *taskDefinition {
 }
 
 type listFamiliesInput struct {
-	ecsPage
+	page
 	FamilyPrefix string `json:"familyPrefix"`
 	Status       string `json:"status"`
 }
@@ -163,7 +163,7 @@ func listTaskDefinitionFamilies(c *Call, in *listFamiliesInput) (any, error) {
 		return nil, invalid("Status must be ACTIVE, INACTIVE or ALL.")
 	}
 	scope := in.FamilyPrefix + "/" + in.Status
-	key, size, err := in.start(c, scope, 100)
+	at, err := in.start(c, scope, maxECSPage, 100)
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +172,11 @@ func listTaskDefinitionFamilies(c *Call, in *listFamiliesInput) (any, error) {
 		NextToken string   `json:"nextToken,omitempty"`
 	}{Families: []string{}}
 	for _, family := range c.Region.ECS().families(in.Status) {
-		if family < key || !strings.HasPrefix(family, in.FamilyPrefix) {
+		if family < at.key || !strings.HasPrefix(family, in.FamilyPrefix) {
 			continue
 		}
-		if len(out.Families) == size {
-			out.NextToken = c.pageToken(scope, family)
+		if len(out.Families) == at.size {
+			out.NextToken = at.next(family)
 			break
 		}
 		out.Families = append(out.Families, family)

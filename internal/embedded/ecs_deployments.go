@@ -192,7 +192,7 @@ func summaries(revisions []*serviceRevision) []summaryOutput {
 }
 
 type listServiceDeploymentsInput struct {
-	ecsPage
+	page
 	Cluster string   `json:"cluster"`
 	Service string   `json:"service"`
 	Status  []string `json:"status"`
@@ -211,8 +211,7 @@ type briefOutput struct {
 }
 
 func listServiceDeployments(c *Call, in *listServiceDeploymentsInput) (any, error) {
-	scope := lastPart(in.Cluster) + "/" + lastPart(in.Service)
-	key, size, err := in.start(c, scope, 20)
+	at, err := in.start(c, lastPart(in.Cluster)+"/"+lastPart(in.Service), maxECSPage, 20)
 	if err != nil {
 		return nil, err
 	}
@@ -227,14 +226,14 @@ func listServiceDeployments(c *Call, in *listServiceDeploymentsInput) (any, erro
 		ServiceDeployments []briefOutput `json:"serviceDeployments"`
 		NextToken          string        `json:"nextToken,omitempty"`
 	}{ServiceDeployments: []briefOutput{}}
-	begun := key == ""
+	begun := at.key == ""
 	for _, d := range slices.Backward(s.history) { // newest first
-		begun = begun || d.arn == key
+		begun = begun || d.arn == at.key
 		if !begun || c.Now.Sub(d.created) > historyFor || d.target.old() || len(in.Status) > 0 && !slices.Contains(in.Status, string(d.status)) {
 			continue
 		}
-		if len(out.ServiceDeployments) == size {
-			out.NextToken = c.pageToken(scope, d.arn)
+		if len(out.ServiceDeployments) == at.size {
+			out.NextToken = at.next(d.arn)
 			break
 		}
 		full := d.describe()

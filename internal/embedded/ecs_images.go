@@ -1,9 +1,6 @@
 package embedded
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"regexp"
 	"strings"
 )
@@ -60,13 +57,4 @@ func (s *Server) resolveAll(containers []containerImage) []containerImage {
 		resolved[i] = containerImage{c.Name, c.Image, s.resolve(c.Image)}
 	}
 	return resolved
-}
-
-// newID returns an id of 32 hexadecimal digits that no other thing of this ECS
-// has, and that is the same whenever a world is filled the same way. The lock
-// is held.
-func (s *ecsState) newID(kind string) string {
-	s.ids++
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, s.ids))
-	return hex.EncodeToString(sum[:16])
 }

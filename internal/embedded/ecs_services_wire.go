@@ -209,13 +209,12 @@ func createTaskSet(c *Call, in *createTaskSetInput) (any, error) {
 }
 
 type listServicesInput struct {
-	ecsPage
+	page
 	Cluster string `json:"cluster"`
 }
 
 func listServices(c *Call, in *listServicesInput) (any, error) {
-	scope := lastPart(in.Cluster)
-	key, size, err := in.start(c, scope, 10)
+	at, err := in.start(c, lastPart(in.Cluster), maxECSPage, 10)
 	if err != nil {
 		return nil, err
 	}
@@ -226,18 +225,11 @@ func listServices(c *Call, in *listServicesInput) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
+	arns, next := entries(at, cluster.services.from, func(_ string, s *ECSService) (string, bool) { return s.ARN(), true })
+	return struct {
 		ServiceARNs []string `json:"serviceArns"`
 		NextToken   string   `json:"nextToken,omitempty"`
-	}{ServiceARNs: []string{}}
-	for name, s := range cluster.services.from(key) {
-		if len(out.ServiceARNs) == size {
-			out.NextToken = c.pageToken(scope, name)
-			break
-		}
-		out.ServiceARNs = append(out.ServiceARNs, s.ARN())
-	}
-	return out, nil
+	}{arns, next}, nil
 }
 
 type describeServicesInput struct {

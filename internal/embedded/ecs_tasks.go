@@ -198,7 +198,7 @@ func stopTask(c *Call, in *stopTaskInput) (any, error) {
 }
 
 type listTasksInput struct {
-	ecsPage
+	page
 	Cluster       string `json:"cluster"`
 	DesiredStatus string `json:"desiredStatus"`
 	Family        string `json:"family"`
@@ -214,7 +214,7 @@ func listTasks(c *Call, in *listTasksInput) (any, error) {
 		return nil, invalid("Desired status must be RUNNING, PENDING or STOPPED.")
 	}
 	scope := strings.Join([]string{lastPart(in.Cluster), in.DesiredStatus, in.Family, in.ServiceName, in.StartedBy}, "/")
-	key, size, err := in.start(c, scope, 100)
+	at, err := in.start(c, scope, maxECSPage, 100)
 	if err != nil {
 		return nil, err
 	}
@@ -228,24 +228,19 @@ func listTasks(c *Call, in *listTasksInput) (any, error) {
 	if _, exists := cluster.services.get(lastPart(in.ServiceName)); in.ServiceName != "" && !exists {
 		return nil, serviceNotFound()
 	}
-	out := struct {
+	arns, next := entries(at, cluster.tasks.from, func(arn string, task *ecsTask) (string, bool) { return arn, in.selects(task, c.Now) })
+	return struct {
 		TaskARNs  []string `json:"taskArns"`
 		NextToken string   `json:"nextToken,omitempty"`
-	}{TaskARNs: []string{}}
-	for arn, task := range cluster.tasks.from(key) {
-		if !task.listed(c.Now) || task.status() != in.DesiredStatus ||
-			in.Family != "" && !strings.HasPrefix(lastPart(task.definition), in.Family+":") ||
-			in.ServiceName != "" && task.group != "service:"+lastPart(in.ServiceName) ||
-			in.StartedBy != "" && task.startedBy != in.StartedBy {
-			continue
-		}
-		if len(out.TaskARNs) == size {
-			out.NextToken = c.pageToken(scope, arn)
-			break
-		}
-		out.TaskARNs = append(out.TaskARNs, arn)
-	}
-	return out, nil
+	}{arns, next}, nil
+}
+
+// selects reports whether the request asks for a task.
+func (in *listTasksInput) selects(task *ecsTask, now time.Time) bool {
+	return task.listed(now) && task.status() == in.DesiredStatus &&
+		(in.Family == "" || strings.HasPrefix(lastPart(task.definition), in.Family+":")) &&
+		(in.ServiceName == "" || task.group == "service:"+lastPart(in.ServiceName)) &&
+		(in.StartedBy == "" || task.startedBy == in.StartedBy)
 }
 
 type describeTasksInput struct {

@@ -151,8 +151,7 @@ func getLifecyclePolicyPreview(c *Call, repo *Repository, in *lifecyclePreviewIn
 	if err := in.Filter.check(); err != nil {
 		return nil, err
 	}
-	scope := repo.ARN()
-	key, size, err := in.start(c, scope, 100, 100)
+	at, err := in.start(c, repo.ARN(), 100, 100)
 	if err != nil {
 		return nil, err
 	}
@@ -181,12 +180,12 @@ func getLifecyclePolicyPreview(c *Call, repo *Repository, in *lifecyclePreviewIn
 			img, _ := repo.find(id)
 			wanted = wanted || img == a.image
 		}
-		if !wanted || a.digest < key || !a.hasTagStatus(in.Filter.TagStatus) {
+		if !wanted || a.digest < at.key || !a.hasTagStatus(in.Filter.TagStatus) {
 			continue
 		}
-		if len(out.PreviewResults) == size {
-			out.NextToken = c.pageToken(scope, a.digest)
-			key = "~" // counted further, and not listed
+		if len(out.PreviewResults) == at.size {
+			out.NextToken = at.next(a.digest)
+			at.key = "~" // counted further, and not listed
 			continue
 		}
 		out.PreviewResults = append(out.PreviewResults, a.result(c.Now))

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"encoding/base64"
+	"iter"
 	"strings"
 )
 
@@ -25,26 +26,54 @@ func (c *Call) readToken(scope, token string) (string, bool) {
 	return strings.CutPrefix(string(text), c.Operation+"\x00"+scope+"\x00")
 }
 
-// page holds the paging parameters of most ECR requests.
+// page holds the paging parameters of most requests.
 type page struct {
 	NextToken  string `json:"nextToken"`
 	MaxResults *int   `json:"maxResults"`
 }
 
-// start returns where the page starts and how many entries it has.
-func (p page) start(c *Call, scope string, most, byDefault int) (string, int, error) {
-	size := byDefault
-	if p.MaxResults != nil {
-		if size = *p.MaxResults; size < 1 || size > most {
-			return "", 0, invalidAt("maxResults", "must be between 1 and %d", most)
-		}
-	}
-	key, ok := c.readToken(scope, p.NextToken)
-	if !ok {
-		return "", 0, invalidAt("nextToken", "must be a token that %s returned for the same request", c.Operation)
-	}
-	return key, size, nil
-}
-
 // given reports whether the request asks for a page at all.
 func (p page) given() bool { return p.NextToken != "" || p.MaxResults != nil }
+
+// place is where a page of a list starts, and how many entries it has.
+type place struct {
+	call       *Call
+	scope, key string
+	size       int
+}
+
+// start returns the place that the request asks for.
+func (p page) start(c *Call, scope string, most, byDefault int) (place, error) {
+	at := place{call: c, scope: scope, size: byDefault}
+	if p.MaxResults != nil {
+		if at.size = *p.MaxResults; at.size < 1 || at.size > most {
+			return at, invalidAt("maxResults", "must be between 1 and %d", most)
+		}
+	}
+	var ok bool
+	if at.key, ok = c.readToken(scope, p.NextToken); !ok {
+		return at, invalidAt("nextToken", "must be a token that %s returned for the same request", c.Operation)
+	}
+	return at, nil
+}
+
+// next returns the token of the page that starts at the key.
+func (at place) next(key string) string { return at.call.pageToken(at.scope, key) }
+
+// entries returns the entries of one page, and the token of the next one or "".
+// from walks the list from a key on. entry makes an entry of what is there, and
+// says whether the request asks for it.
+func entries[T, E any](at place, from func(key string) iter.Seq2[string, T], entry func(key string, v T) (E, bool)) ([]E, string) {
+	page := []E{}
+	for key, v := range from(at.key) {
+		e, wanted := entry(key, v)
+		if !wanted {
+			continue
+		}
+		if len(page) == at.size {
+			return page, at.next(key)
+		}
+		page = append(page, e)
+	}
+	return page, ""
+}

@@ -127,6 +127,38 @@ func (r *Repository) put(p putRequest) (*image, error) {
 	return img, nil
 }
 
+type putImageInput struct {
+	repositoryInput
+	ImageManifest          string  `json:"imageManifest"`
+	ImageManifestMediaType string  `json:"imageManifestMediaType"`
+	ImageTag               *string `json:"imageTag"`
+	ImageDigest            string  `json:"imageDigest"`
+}
+
+type putImageOutput struct {
+	Image imageOutput `json:"image"`
+}
+
+func putImage(c *Call, repo *Repository, in *putImageInput) (any, error) {
+	tag := ""
+	if in.ImageTag != nil {
+		tag = *in.ImageTag
+		if err := checkTag(tag); err != nil {
+			return nil, err
+		}
+	}
+	repo.mu.Lock()
+	defer repo.mu.Unlock()
+	img, err := repo.put(putRequest{
+		manifest: []byte(in.ImageManifest), mediaType: in.ImageManifestMediaType,
+		tag: tag, digest: in.ImageDigest, at: c.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return putImageOutput{repo.imageOutput(img, tag)}, nil
+}
+
 // newImage adds an image that the repository does not have yet.
 func (r *Repository) newImage(m Manifest, digest string, p putRequest) (*image, error) {
 	img := &image{
@@ -179,78 +211,6 @@ func (r *Repository) addChildren(index *image, m Manifest) error {
 			strings.Join(missing, ", "), r.name, r.region.Account.ID)
 	}
 	return nil
-}
-
-// checkLayers returns the error of AWS when blobs of the manifest were never
-// uploaded.
-func (r *Repository) checkLayers(m Manifest) error {
-	known := r.blobs()
-	var missing []string
-	for _, d := range append([]Descriptor{*m.Config}, m.Layers...) {
-		if _, ok := known[d.Digest]; !ok {
-			missing = append(missing, d.Digest)
-		}
-	}
-	if len(missing) > 0 {
-		return errorf("LayersNotFoundException",
-			"Layers with digests '[%s]' required for pushing image into repository with name '%s' in the registry with id '%s' do not exist",
-			strings.Join(missing, ", "), r.name, r.region.Account.ID)
-	}
-	return nil
-}
-
-// blobs returns the configs and layers in the repository. It reads every
-// manifest: keeping the answer up to date would cost memory for each of a
-// million images, and few calls ask.
-func (r *Repository) blobs() map[string]Descriptor {
-	known := map[string]Descriptor{}
-	now := r.now()
-	for digest, left := range r.leftovers {
-		if now.Before(left.until) {
-			known[digest] = left.blob
-		} else {
-			delete(r.leftovers, digest)
-		}
-	}
-	for digest := range r.layers {
-		known[digest] = Descriptor{MediaType: MediaTypeOCILayer, Digest: digest}
-	}
-	for _, img := range r.images.from("") {
-		if isIndex(img.mediaType) {
-			continue
-		}
-		for _, d := range img.blobs() {
-			known[d.Digest] = d
-		}
-	}
-	return known
-}
-
-// leftover is a config or a layer of an image that was deleted.
-type leftover struct {
-	blob  Descriptor
-	until time.Time // when ECR collects it
-}
-
-// blobs returns the config and the layers of an image that is no index.
-func (i *image) blobs() []Descriptor {
-	m, err := parseManifest(i.manifest, i.mediaType)
-	if err != nil {
-		return nil // was valid when it was pushed, so this does not happen
-	}
-	return append(m.Layers, *m.Config)
-}
-
-// leave keeps the blobs of an image that is deleted for the server's layer time.
-func (r *Repository) leave(img *image) {
-	stay := r.region.Account.server.layers
-	if stay == 0 || isIndex(img.mediaType) {
-		return
-	}
-	until := r.now().Add(stay)
-	for _, d := range img.blobs() {
-		r.leftovers[d.Digest] = leftover{d, until}
-	}
 }
 
 // immutable reports whether the tag must not move to another image.

@@ -55,9 +55,9 @@ type getResourcesOutput struct {
 // getResources lists the repositories that have or had a resource tag. One
 // that was never tagged is not there, as in AWS.
 func getResources(c *Call, in *getResourcesInput) (any, error) {
-	size := 50 // the default of the API reference
+	at := place{call: c, scope: in.scope(c.Region), size: 50} // the default of the API reference
 	if in.ResourcesPerPage != nil {
-		if size = *in.ResourcesPerPage; size < 1 || size > 100 {
+		if at.size = *in.ResourcesPerPage; at.size < 1 || at.size > 100 {
 			return nil, invalid("ResourcesPerPage must be between 1 and 100")
 		}
 	}
@@ -68,26 +68,21 @@ func getResources(c *Call, in *getResourcesInput) (any, error) {
 		in.TagFilters != nil || in.ResourceTypeFilters != nil) {
 		return nil, invalid("ResourceARNList cannot be given together with other filters")
 	}
-	key, ok := c.readToken(in.scope(c.Region), in.PaginationToken)
-	if !ok {
+	if in.ResourceARNList != nil {
+		at.size = len(in.ResourceARNList) // on one page
+	}
+	var ok bool
+	if at.key, ok = c.readToken(at.scope, in.PaginationToken); !ok {
 		return nil, errorf("PaginationTokenExpiredException", "The pagination token is not valid")
 	}
-	out := getResourcesOutput{ResourceTagMappingList: []resourceMapping{}}
 	state := &c.Region.ecr
 	state.mu.Lock()
 	defer state.mu.Unlock()
-	for name, repo := range state.repositories.from(key) {
+	mappings, next := entries(at, state.repositories.from, func(_ string, repo *Repository) (resourceMapping, bool) {
 		tags, listed := repo.tagged()
-		if !listed || !in.selects(repo.ARN(), tags) {
-			continue
-		}
-		if in.ResourceARNList == nil && len(out.ResourceTagMappingList) == size {
-			out.PaginationToken = c.pageToken(in.scope(c.Region), name)
-			break
-		}
-		out.ResourceTagMappingList = append(out.ResourceTagMappingList, resourceMapping{repo.ARN(), tagList(tags)})
-	}
-	return out, nil
+		return resourceMapping{repo.ARN(), tagList(tags)}, listed && in.selects(repo.ARN(), tags)
+	})
+	return getResourcesOutput{next, mappings}, nil
 }
 
 // tagged returns the resource tags, and whether the tagging API lists the
