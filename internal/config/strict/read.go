@@ -160,6 +160,9 @@ func (d *Document) syntax(err error) {
 			return
 		}
 	}
+	if grammarError.MatchString(text) && strings.Contains(d.line(at.Line-1)+d.line(at.Line), envOpen) {
+		text += " (inside [ ] and { } a ${env:…} must be in quotes)"
+	}
 	at.Column += len(d.line(at.Line)) - len(strings.TrimLeft(d.line(at.Line), " "))
 	d.add(at, "", "this is not valid YAML: "+text)
 }
