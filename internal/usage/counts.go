@@ -69,7 +69,7 @@ func saveCounts(dir, config string, found map[string]int, now time.Time) error {
 	c.prune()
 	content, err := json.MarshalIndent(c, "", "  ")
 	if err == nil {
-		err = writeFile(dir, countsFile, append(content, '\n'))
+		err = ReplaceFile(filepath.Join(dir, countsFile), append(content, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("remember what this run found: %w", err)
@@ -90,32 +90,4 @@ func (c counts) prune() {
 	for _, id := range ids[maxConfigs:] {
 		delete(c, id)
 	}
-}
-
-// writeFile replaces dir/name, so that a reader sees the old content or the
-// new, even when the machine stops in between.
-func writeFile(dir, name string, content []byte) (err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, name+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name))
-	}
-	return err
 }

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/regsweep/regsweep/internal/usage"
 )
 
 // sumLength is how many hexadecimal digits of its SHA-256 a line begins with.
@@ -148,7 +150,7 @@ func (file *factFile) save(path string) error {
 	for _, key := range sortedKeys(entries) {
 		text.WriteString(entries[key] + "\n")
 	}
-	return replaceFile(path, text.Bytes())
+	return usage.ReplaceFile(path, text.Bytes())
 }
 
 // readFacts reads the lines of a file by their keys. A file that does not exist
@@ -191,23 +193,4 @@ func parseLine(line, key string) ([]string, bool) {
 func checksum(line string) string {
 	sum := sha256.Sum256([]byte(line))
 	return hex.EncodeToString(sum[:])[:sumLength]
-}
-
-// replaceFile writes a file so that a reader sees the old one or the new one.
-func replaceFile(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(data)
-	if err = errors.Join(err, temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return nil
 }
