@@ -94,6 +94,7 @@ func (w *world) env(t testing.TB, cacheDir string) Env {
 	o := awsapi.Options{
 		Region: region, Now: w.now, Endpoint: w.endpoint,
 		Credentials: credentials.NewStaticCredentialsProvider(w.Account(ownAccount).AccessKeyID(), "secret", ""),
+		Random:      func() float64 { return 0.5 }, // or each run of a test would be another
 	}
 	if w.client != nil {
 		o.HTTPClient = w.client
