@@ -94,6 +94,17 @@ func TestAssumeRole(t *testing.T) {
 		_, err := admin.AssumeRole(t.Context(), &test.in)
 		wantCode(t, err, test.code)
 	}
+
+	// Who is a role already gets an hour at most.
+	out, err = admin.AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: &role, RoleSessionName: aws.String("night")})
+	wantCode(t, err, "")
+	for seconds, code := range map[int32]string{3600: "", 3601: "ValidationError"} {
+		in := &sts.AssumeRoleInput{RoleArn: &role, RoleSessionName: aws.String("chain"), DurationSeconds: &seconds}
+		_, err := w.sts(*out.Credentials.AccessKeyId).AssumeRole(t.Context(), in)
+		wantCode(t, err, code)
+		_, err = admin.AssumeRole(t.Context(), in)
+		wantCode(t, err, "")
+	}
 }
 
 func TestExpiredKey(t *testing.T) {

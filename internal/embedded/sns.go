@@ -2,7 +2,9 @@ package embedded
 
 import (
 	"fmt"
+	"net/http"
 	"regexp"
+	"strings"
 )
 
 // SNSMessage is a message that was published to a topic.
@@ -59,11 +61,19 @@ func snsPublish(c *Call) (any, error) {
 	if m.Subject != "" && !snsSubject.MatchString(m.Subject) {
 		return nil, errorf("InvalidParameter", "Invalid parameter: Subject")
 	}
+	if parts := strings.Split(m.TopicARN, ":"); len(parts) != 6 || parts[3] != c.Region.Name {
+		return nil, errorf("InvalidParameter", "Invalid parameter: TopicArn") // one of another region is no topic here
+	} else if owner, exists := c.Server.lookupAccount(parts[4]); exists && !owner.trusts(c.Principal.Account) {
+		return nil, &Error{
+			Code: "AuthorizationError", Status: http.StatusForbidden,
+			Message: fmt.Sprintf("User: %s is not authorized to perform: SNS:Publish on resource: %s because no resource-based policy allows the SNS:Publish action", c.Principal.ARN, m.TopicARN),
+		}
+	}
 	s := c.Server
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, exists := s.topics[m.TopicARN]; !exists {
-		return nil, &Error{Code: "NotFound", Message: "Topic does not exist", Status: 404}
+		return nil, &Error{Code: "NotFound", Message: "Topic does not exist", Status: http.StatusNotFound}
 	}
 	s.topics[m.TopicARN] = append(s.topics[m.TopicARN], m)
 	return struct{ MessageId string }{fmt.Sprintf("00000000-0000-4000-8000-%012d", len(s.topics[m.TopicARN]))}, nil

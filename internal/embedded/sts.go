@@ -70,6 +70,9 @@ func assumeRole(c *Call) (any, error) {
 		}
 		seconds = n
 	}
+	if c.Principal.RoleARN != "" && seconds > 3600 {
+		return nil, errorf("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
+	}
 	if _, exists := c.Server.lookupAccount(role[1]); !exists {
 		return nil, c.denied(arn, "")
 	}
