@@ -87,13 +87,12 @@ func (o *output) String() string {
 // twice. Who starts the tests may ignore SIGINT, and the command with them once
 // it has stopped listening: the second time is by SIGTERM.
 func TestInterruptedApply(t *testing.T) {
-	const most = time.Minute
 	for _, twice := range []bool{false, true} {
 		name := map[bool]string{false: "once", true: "twice"}[twice]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSlowDeletion(t)
-			ctx, cancel := context.WithTimeout(t.Context(), most)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "regsweep", "apply", "--yes")
 			var stdout bytes.Buffer
@@ -147,7 +146,7 @@ func TestInterruptedApply(t *testing.T) {
 func TestDemoCleansUpWhenNobodyReads(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "regsweep", "demo")
 	cmd.Env = append(os.Environ(), "HOME="+dir, "TMPDIR="+dir)

@@ -57,7 +57,7 @@ func startProgram(t *testing.T, env []string, args ...string) *program {
 // says waits for a line of the log that has all of the texts.
 func (p *program) says(texts ...string) {
 	p.t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(patience)
 	for {
 		select {
 		case line, ok := <-p.lines:
@@ -73,23 +73,38 @@ func (p *program) says(texts ...string) {
 				return
 			}
 		case <-deadline:
-			p.t.Fatalf("the program did not say %q within a minute:\n%s", texts, p.log.String())
+			p.t.Fatalf("the program did not say %q:\n%s", texts, p.log.String())
 		}
+	}
+}
+
+// signal tells the program to end.
+func (p *program) signal() {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
 // end tells the program to end and returns its exit code.
 func (p *program) end() int {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
-	}
+	p.signal()
+	return p.wait()
+}
+
+// wait waits for the end of a program and returns its exit code.
+func (p *program) wait() int {
+	p.t.Helper()
 	for line := range p.lines {
 		fmt.Fprintln(&p.log, line)
 	}
 	_ = p.cmd.Wait() // the exit code says it
 	return p.cmd.ProcessState.ExitCode()
 }
+
+// patience guards against waiting for ever. It measures nothing.
+const patience = 5 * time.Minute
 
 // TestTagWatch runs tag --watch against a real API server: what is there when it
 // begins gets a mark, and so does what lives shorter than three seconds, also
