@@ -9,6 +9,7 @@ var (
 	sweep       = test{pkg: "internal/app", run: "TestSweep"}
 	journaled   = test{pkg: "internal/app", run: "TestJournalIsWritten|TestNothingIsDone"}
 	readAgain   = test{pkg: "internal/app", run: "AreReadAgainDuringAnApply|IsReadAgainDuringAnApply"}
+	waits       = test{pkg: "internal/app", run: "TestChangedWhileACallWaits"}
 	answers     = test{pkg: "internal/registry/ecr", run: "TestDelete|TestImageGone|TestUnparsable"}
 	pages       = test{pkg: "internal/awsapi", run: "TestPages"}
 	collect     = test{pkg: "internal/usage", run: "TestCollect"}
@@ -79,19 +80,21 @@ var mutants = []mutant{
 	// Apply.
 	{"apply does not compare tags with the plan", "internal/plan/left.go",
 		"case !slices.Equal(p.Tags, tags):", "case len(p.Tags) > 1<<30 && !slices.Equal(p.Tags, tags):", confirm},
-	{"apply lets go what was not planned", "internal/plan/repository.go",
+	{"apply lets go what was not planned", "internal/plan/confirm.go",
 		"if other < 0 && !confirmed[i] && goes(j.Verdicts[i]) {", "if other < -1 && !confirmed[i] && goes(j.Verdicts[i]) {", confirm},
-	{"a tag that moves during an apply is not seen", "internal/plan/repository.go",
+	{"a tag that moves during an apply is not seen", "internal/plan/confirm.go",
 		"return was[k] >= 0 && slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&", "return was[k] >= 0 &&", confirm},
-	{"an image that was pushed again during an apply is not seen", "internal/plan/repository.go",
+	{"an image that was pushed again during an apply is not seen", "internal/plan/confirm.go",
 		"; ok && now.Images[k].PushedAt == j.Graph.Images[i].PushedAt {", "; ok {", test{pkg: "internal/plan", run: "TestSpare"}},
 	{"usage is not read again during an apply", "internal/app/apply.go",
 		"w.app.Now().Sub(w.at) < w.app.Recheck", "w.app.Recheck > 0", readAgain},
 	{"images are not read again during an apply", "internal/app/apply.go",
 		"if at.Sub(readAt) < stillFresh {", "if stillFresh > 0 {", readAgain},
+	{"a deletion that waited is sent, whatever changed meanwhile", "internal/app/sweep.go",
+		"if slices.ContainsFunc(images, func(i int32) bool { return s.judged.Verdicts[i] != verdict }) {", "if false {", waits},
 	{"what comes into use during an apply is not spared", "internal/app/apply.go",
 		"\t\t\ts.judged.Spare(k.uses)\n", "", readAgain},
-	{"a use of a shared image spares no index that goes", "internal/plan/repository.go",
+	{"a use of a shared image spares no index that goes", "internal/plan/confirm.go",
 		"held = held || stays(i)", "held = held || goes(j.Verdicts[i]) && stays(i)", test{pkg: "internal/plan", run: "TestSpare"}},
 	{"what cannot be written down is done all the same", "internal/app/sweep.go",
 		"number, err := s.ledger.before(ctx, journal.Delete, batch, manifests)\n\tif err != nil {", "number, err := s.ledger.before(ctx, journal.Delete, batch, manifests)\n\tif err != nil && number > 1<<30 {", journaled},
