@@ -21,8 +21,8 @@ func appRunnerService() *service {
 			"ResumeService":   handle(resumeAppRunnerService),
 			"DeleteService":   handle(deleteAppRunnerService),
 		},
-		tokenIn:  "NextToken",
-		resource: appRunnerResource,
+		tokenIn:   "NextToken",
+		resources: appRunnerResources,
 	}
 }
 
@@ -107,11 +107,11 @@ func (s *AppRunnerService) setStatus(status string) {
 	s.status, s.updated = status, s.region.Account.server.clock()
 }
 
-// appRunnerResource names what a call is about for the message of a denial.
-func appRunnerResource(c *Call) string {
+// appRunnerResources names what a call is about for the message of a denial.
+func appRunnerResources(c *Call) []string {
 	var in serviceARNInput
 	if json.Unmarshal(c.Body, &in) != nil || in.ServiceARN == "" {
-		return "*"
+		return nil
 	}
-	return in.ServiceARN
+	return []string{in.ServiceARN}
 }

@@ -30,7 +30,7 @@ func TestTopicsInARegion(t *testing.T) {
 	trusting.Trust(home)
 	for name, test := range map[string]struct{ region, topic, code string }{
 		"a topic here":              {west, topic, ""},
-		"of another region":         {"us-east-1", topic, "InvalidParameter"},
+		"of another region":         {"us-east-1", w.region.CreateTopic("far"), "InvalidParameter"},
 		"that does not exist":       {west, topic + "s", "NotFound"},
 		"no ARN":                    {west, "regsweep", "InvalidParameter"},
 		"of another account":        {west, theirs, "AuthorizationError"},

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -142,14 +143,18 @@ func newCLI(t *testing.T, w *world) *awsCLI {
 	if err != nil {
 		t.Fatalf("this test needs the aws command in the PATH (awscli): %v", err)
 	}
-	version, err := exec.Command(path, "--version").Output()
+	version, err := cliVersion()
 	if err != nil {
-		t.Fatalf("run %s --version: %v", path, err)
+		t.Fatalf("run aws --version: %v", err)
 	}
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	return &awsCLI{path: path, url: server.URL, key: w.Account(home).AccessKeyID(), old: isOld(string(version))}
 }
+
+// cliVersion returns what the aws command says of itself. It takes half a second of
+// computing, and is asked once.
+var cliVersion = sync.OnceValues(func() ([]byte, error) { return exec.Command("aws", "--version").Output() })
 
 // isOld reports whether the version ("aws-cli/2.9.19 Python/…") is older than
 // the newest operations and fields that the server has.

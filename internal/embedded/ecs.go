@@ -39,7 +39,6 @@ func ecsService() *service {
 			"DescribeServiceDeployments": handle(describeServiceDeployments),
 			"DescribeServiceRevisions":   handle(describeServiceRevisions),
 		},
-		resource:  ecsResource,
 		resources: ecsResources,
 	}
 }
@@ -86,44 +85,24 @@ func (r *Region) ecsARN(resource string) string {
 	return "arn:aws:ecs:" + r.Name + ":" + r.Account.ID + ":" + resource
 }
 
-// ecsResource names what a call is about, where that is one thing.
-func ecsResource(c *Call) string {
+// ecsResources names what a call is about. What belongs to a service needs the
+// permission on the service too (service authorization reference).
+func ecsResources(c *Call) (all []string) {
 	var in struct {
-		Cluster        string `json:"cluster"`
-		Service        string `json:"service"`
-		TaskDefinition string `json:"taskDefinition"`
+		Cluster        string   `json:"cluster"`
+		Service        string   `json:"service"`
+		TaskDefinition string   `json:"taskDefinition"`
+		Clusters       []string `json:"clusters"`
+		Services       []string `json:"services"`
+		Tasks          []string `json:"tasks"`
+		Deployments    []string `json:"serviceDeploymentArns"`
+		Revisions      []string `json:"serviceRevisionArns"`
 	}
 	switch c.Operation {
 	case "ListTasks", "ListServices", "ListTaskDefinitions", "DescribeTaskDefinition":
 		// These have no resource (service authorization reference), nor has
 		// ListTasks for a whole cluster.
-		return "*"
-	}
-	if json.Unmarshal(c.Body, &in) != nil {
-		return "*"
-	}
-	cluster := lastPart(in.Cluster)
-	switch {
-	case in.Service != "":
-		return c.Region.ecsARN("service/" + cluster + "/" + lastPart(in.Service))
-	case in.Cluster != "":
-		return c.Region.ecsARN("cluster/" + cluster)
-	case in.TaskDefinition != "":
-		return c.Region.ecsARN("task-definition/" + lastPart(in.TaskDefinition))
-	}
-	return "*"
-}
-
-// ecsResources names everything that a batch is about. What belongs to a service
-// needs the permission on the service too (service authorization reference).
-func ecsResources(c *Call) (all []string) {
-	var in struct {
-		Cluster     string   `json:"cluster"`
-		Clusters    []string `json:"clusters"`
-		Services    []string `json:"services"`
-		Tasks       []string `json:"tasks"`
-		Deployments []string `json:"serviceDeploymentArns"`
-		Revisions   []string `json:"serviceRevisionArns"`
+		return nil
 	}
 	if json.Unmarshal(c.Body, &in) != nil {
 		return nil
@@ -131,16 +110,26 @@ func ecsResources(c *Call) (all []string) {
 	for _, name := range in.Clusters {
 		all = append(all, c.Region.ecsARN("cluster/"+lastPart(name)))
 	}
+	cluster := lastPart(in.Cluster)
 	for _, name := range in.Services {
-		all = append(all, c.Region.ecsARN("service/"+lastPart(in.Cluster)+"/"+lastPart(name)))
+		all = append(all, c.Region.ecsARN("service/"+cluster+"/"+lastPart(name)))
 	}
 	for _, name := range in.Tasks {
-		all = append(all, c.Region.ecsARN("task/"+lastPart(in.Cluster)+"/"+lastPart(name)))
+		all = append(all, c.Region.ecsARN("task/"+cluster+"/"+lastPart(name)))
 	}
 	for _, arn := range slices.Concat(in.Deployments, in.Revisions) {
 		service := strings.TrimSuffix(arn, "/"+lastPart(arn))
 		service = strings.Replace(service, ":service-deployment/", ":service/", 1)
 		all = append(all, arn, strings.Replace(service, ":service-revision/", ":service/", 1))
+	}
+	switch {
+	case len(all) > 0:
+	case in.Service != "":
+		all = append(all, c.Region.ecsARN("service/"+cluster+"/"+lastPart(in.Service)))
+	case in.Cluster != "":
+		all = append(all, c.Region.ecsARN("cluster/"+cluster))
+	case in.TaskDefinition != "":
+		all = append(all, c.Region.ecsARN("task-definition/"+lastPart(in.TaskDefinition)))
 	}
 	return all
 }

@@ -127,16 +127,12 @@ func (s *Server) authorize(c *Call) error {
 	return nil
 }
 
-// resources names what the call is about, for policies. A batch is about several
-// things, all of which must be allowed.
+// resources names what the call is about, for policies.
 func (c *Call) resources() []string {
 	if c.service.resources != nil {
 		if all := c.service.resources(c); len(all) > 0 {
 			return all
 		}
-	}
-	if c.service.resource != nil {
-		return []string{c.service.resource(c)}
 	}
 	return []string{"*"}
 }

@@ -39,7 +39,7 @@ func lambdaService() *service {
 		tokenIn:   "Marker",
 		tokenOut:  "NextMarker",
 		throttled: &Error{Code: "TooManyRequestsException", Message: "Rate exceeded", Status: http.StatusTooManyRequests},
-		resource:  lambdaResource,
+		resources: lambdaResources,
 	}
 }
 
@@ -65,12 +65,12 @@ func (r *Region) lambdaARN(function string) string {
 	return "arn:aws:lambda:" + r.Name + ":" + r.Account.ID + ":function:" + function
 }
 
-// lambdaResource names what a call is about for the message of a denial.
-func lambdaResource(c *Call) string {
+// lambdaResources names what a call is about for the message of a denial.
+func lambdaResources(c *Call) []string {
 	if f, ok := parseFunction(c.Path("FunctionName")); ok {
-		return c.Region.lambdaARN(f.name)
+		return []string{c.Region.lambdaARN(f.name)}
 	}
-	return "*"
+	return nil
 }
 
 // functionNotFound is the answer for a function, version or alias that does

@@ -31,11 +31,11 @@ func s3Service() *service {
 		tokenIn: "continuation-token", tokenOut: "NextContinuationToken",
 		throttled:   &Error{Code: "SlowDown", Message: "Please reduce your request rate.", Status: http.StatusServiceUnavailable},
 		permissions: map[string]string{"HeadBucket": "ListBucket", "HeadObject": "GetObject", "ListObjectsV2": "ListBucket"},
-		resource: func(c *Call) string {
+		resources: func(c *Call) []string {
 			if key := c.Path("Key"); key != "" {
-				return bucketARN(c.Path("Bucket")) + "/" + key
+				return []string{bucketARN(c.Path("Bucket")) + "/" + key}
 			}
-			return bucketARN(c.Path("Bucket"))
+			return []string{bucketARN(c.Path("Bucket"))}
 		},
 	}
 }
@@ -234,7 +234,7 @@ func (c *Call) bucket() (*Bucket, error) {
 			Status:  http.StatusMovedPermanently, region: b.region.Name,
 		}
 	case !b.region.Account.trusts(c.Principal.Account):
-		return nil, c.denied(c.service.resource(c), "")
+		return nil, c.denied(c.resources()[0], "")
 	}
 	return b, nil
 }

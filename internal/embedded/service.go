@@ -63,12 +63,10 @@ type service struct {
 	// permissions names the IAM action that a call needs, where it is not the
 	// operation's own name.
 	permissions map[string]string
-	// resource names the resource that a call is about, as AWS does in the
-	// message of AccessDeniedException. It may be nil, which means "*", and is
-	// only called for principals that are denied something.
-	resource func(*Call) string
-	// resources names everything that a call is about, where that is not one
-	// resource as above. It may be nil, or return nothing for a call.
+	// resources names what a call is about, as AWS does in the message of
+	// AccessDeniedException; a batch is about several things, all of which must be
+	// allowed. It may be nil, or return nothing, which means "*", and is only called
+	// for principals that are denied something.
 	resources func(*Call) []string
 }
 

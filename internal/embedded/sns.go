@@ -19,11 +19,11 @@ func snsService() *service {
 		protocol:   query,
 		namespace:  "http://sns.amazonaws.com/doc/2010-03-31/",
 		operations: map[string]operation{"Publish": snsPublish},
-		resource: func(c *Call) string {
+		resources: func(c *Call) []string {
 			if arn := c.Query.Get("TopicArn"); arn != "" {
-				return arn
+				return []string{arn}
 			}
-			return "*"
+			return nil
 		},
 	}
 }

@@ -14,12 +14,12 @@ func ssmService() *service {
 		protocol:   json11,
 		target:     "AmazonSSM",
 		operations: map[string]operation{"GetParameter": handle(getParameter)},
-		resource: func(c *Call) string {
+		resources: func(c *Call) []string {
 			var in getParameterInput
 			if c.Decode(&in) != nil || in.Name == "" {
-				return "*"
+				return nil
 			}
-			return parameterARN(c.Region, in.Name)
+			return []string{parameterARN(c.Region, in.Name)}
 		},
 	}
 }

@@ -18,11 +18,11 @@ func stsService() *service {
 			"GetCallerIdentity": getCallerIdentity,
 			"AssumeRole":        assumeRole,
 		},
-		resource: func(c *Call) string {
+		resources: func(c *Call) []string {
 			if arn := c.Query.Get("RoleArn"); arn != "" {
-				return arn
+				return []string{arn}
 			}
-			return "*"
+			return nil
 		},
 	}
 }
