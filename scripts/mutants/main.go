@@ -185,7 +185,7 @@ func (t test) try(dir, name string, files map[string][]byte) (noticed bool, deta
 	binary := filepath.Join(dir, name+".test")
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", binary, "./"+t.pkg)
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", overlay, "-o", binary, "./"+t.pkg)
 	if out, err := build.CombinedOutput(); err != nil {
 		return false, string(out), fmt.Errorf("build %s: %w", t.pkg, err)
 	}
