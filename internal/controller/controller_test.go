@@ -404,9 +404,11 @@ func TestLeader(t *testing.T) {
 			t.Errorf("nobody has followed: %d and %d runs", a.runCount(), b.runCount())
 		}
 		time.Sleep(10 * time.Minute)
+		both.Lock()
 		if most != 1 {
 			t.Errorf("%d deleted at the same time", most)
 		}
+		both.Unlock()
 		if diff := cmp.Diff([]string{"new"}, a.left()); diff != "" {
 			t.Error(diff)
 		}
