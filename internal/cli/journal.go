@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -37,6 +38,10 @@ func (f *flags) openJournal(w *World, env objects.Env) (*journal.Place, error) {
 	path := f.journalPath(w)
 	if path == "" {
 		return nil, nil
+	}
+	// To read what was written there before could last for ever.
+	if info, err := os.Stat(path); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return nil, usageError("--journal %s: this is neither a file nor a folder; - is stdout", path)
 	}
 	place, err := journal.Open(path, env, w.Stdout)
 	if err != nil {
