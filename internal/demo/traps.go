@@ -36,10 +36,9 @@ func (w *world) ecsTraps() {
 	w.plain("apps/web", "unpinned", 20*day, "production")
 	w.explain(w.uri("apps/web")+"@"+pinned, "it is 150 days old and untagged, and a service runs it: its tag moved on after the deployment")
 	// Scaled in: no task, and a task definition that was deregistered.
-	report := w.plain("apps/reports", "scaledin", 170*day, "quarterly")
-	service := run("reports", w.uri("apps/reports")+":quarterly", 0)
+	w.plain("apps/reports", "scaledin", 170*day, "quarterly")
+	run("reports", w.uri("apps/reports")+":quarterly", 0)
 	_ = ecs.DeregisterTaskDefinition("reports:1")
-	_, _ = report, service
 	// Rolled back: the revision before is what a failed deployment goes back to.
 	orders := run("orders", w.uri("apps/orders")+":v1.3.0", 2)
 	if err := orders.Deploy(ecs.RegisterTaskDefinition("orders", w.uri("apps/orders")+":v1.3.1"), embedded.DeploymentRolledBack); err != nil {
