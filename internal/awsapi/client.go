@@ -2,6 +2,7 @@ package awsapi
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -37,7 +38,7 @@ func (t timeouts) client(base *awshttp.BuildableClient) aws.HTTPClient {
 
 // over returns a client for connections as base makes them.
 func (t timeouts) over(base *awshttp.BuildableClient) aws.HTTPClient {
-	return base.
+	client := base.
 		WithTransportOptions(func(tr *http.Transport) {
 			dial := tr.DialContext
 			tr.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -56,6 +57,23 @@ func (t timeouts) over(base *awshttp.BuildableClient) aws.HTTPClient {
 		}).
 		WithReadTimeout(t.silence).
 		Freeze() // or the SDK gives each service a copy with its own connections
+	return plainBodies{client}
+}
+
+// plainBodies is a client that reads the body of a request in no other way than by
+// Read. The SDK closes the body when an answer begins, and after that its WriteTo
+// returns an end that package net/http takes for a failure: it would break the
+// answer off where it comes before the client has noticed that all was sent, as on
+// a busy machine.
+type plainBodies struct{ aws.HTTPClient }
+
+// Do makes a call.
+func (c plainBodies) Do(r *http.Request) (*http.Response, error) {
+	if _, ok := r.Body.(io.WriterTo); ok {
+		r = r.WithContext(r.Context())
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return c.HTTPClient.Do(r)
 }
 
 // sending is a connection on which the other side may be silent while it is

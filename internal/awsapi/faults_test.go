@@ -221,6 +221,28 @@ func TestOneByteBodies(t *testing.T) {
 	})
 }
 
+// TestAnswerBeforeTheEndOfTheRequest has the answer begin while the client has not
+// noticed that it has sent all of the request, as on a busy machine.
+func TestAnswerBeforeTheEndOfTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serve(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+			reply(w, 200, jsonType, onePage[:20])
+			w.(http.Flusher).Flush()
+			time.Sleep(3 * time.Second)
+			io.WriteString(w, onePage[20:])
+		})
+		s.linger = time.Second
+		cfg, session := s.config(t)
+		out, err := ecr.NewFromConfig(cfg).DescribeRepositories(t.Context(), &ecr.DescribeRepositoriesInput{})
+		if err != nil || len(out.Repositories) != 1 {
+			t.Fatalf("got %+v, %v", out, err)
+		}
+		if total := session.Stats().Total(); total.Calls != 1 {
+			t.Errorf("stats %+v, want one call", total)
+		}
+	})
+}
+
 // TestCallHonoursContext ends the context of a call that waits for its quota.
 func TestCallHonoursContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -23,6 +23,8 @@ type server struct {
 	calls atomic.Int64
 	conns chan net.Conn
 	ended chan struct{}
+	// linger is how long a client that has sent something does not go on.
+	linger time.Duration
 }
 
 // Accept, Close and Addr make the server a net.Listener.
@@ -43,7 +45,7 @@ func (s *server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	near, far := net.Pipe()
 	select {
 	case s.conns <- far:
-		return pipe{near}, nil
+		return pipe{near, s.linger}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -51,7 +53,16 @@ func (s *server) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // pipe is an end that takes a deadline also when the other end is closed, as a
 // connection of TCP does.
-type pipe struct{ net.Conn }
+type pipe struct {
+	net.Conn
+	linger time.Duration
+}
+
+func (p pipe) Write(b []byte) (int, error) {
+	n, err := p.Conn.Write(b)
+	time.Sleep(p.linger)
+	return n, err
+}
 
 func (p pipe) SetReadDeadline(at time.Time) error {
 	if err := p.Conn.SetReadDeadline(at); !errors.Is(err, io.ErrClosedPipe) {
@@ -72,9 +83,6 @@ func serve(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, n i
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return
 		}
-		// The SDK closes a request when its answer begins. Where that is before the
-		// client has seen the end of the request, the client breaks off the answer.
-		time.Sleep(time.Millisecond)
 		answer(w, r, int(s.calls.Add(1)))
 	})}
 	running.Go(func() {
@@ -87,6 +95,7 @@ func serve(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, n i
 			t.Errorf("close the server: %v", err)
 		}
 		running.Wait()
+		time.Sleep(s.linger)
 	})
 	return s
 }
