@@ -60,10 +60,8 @@ type world struct {
 	answered int
 }
 
-// newWorld makes an embedded account on a clock that stands still. Calls are
-// counted exactly, so they go to it without a network: on a busy machine the
-// SDK now and then repeats a call whose answer was cut off by its own closing
-// of the request.
+// newWorld makes an embedded account on a clock that stands still, without a
+// network.
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	c := &clock{now: start}

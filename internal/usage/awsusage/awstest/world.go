@@ -48,10 +48,7 @@ func New(t *testing.T) *World {
 			Now:         clock,
 			Credentials: credentials.NewStaticCredentialsProvider(w.Account(embedded.DefaultAccount).AccessKeyID(), "secret", ""),
 			Endpoint:    "http://embedded.example.com",
-			// Calls are counted exactly. Over a network the SDK repeats one whose
-			// answer came before it had seen the end of the request, as happens on a
-			// busy machine.
-			HTTPClient: w.Client(),
+			HTTPClient:  w.Client(),
 		}),
 		Now:      clock,
 		CacheDir: t.TempDir(),
