@@ -55,7 +55,7 @@ func (h *head) grounds() []string {
 		if h.grace != "" {
 			codes = append(codes, "grace")
 		}
-		if h.orphan {
+		if h.orphan && !h.leftover {
 			codes = append(codes, "orphan")
 		}
 	}

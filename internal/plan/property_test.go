@@ -14,6 +14,7 @@ import (
 	"github.com/regsweep/regsweep/internal/graph"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/oracle"
+	. "github.com/regsweep/regsweep/internal/oracle/oracletest"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
 )
@@ -82,9 +83,12 @@ func codes(img plan.Image) []string {
 func TestPropertyOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := wanted{}.worlds().Draw(t, "world")
+		if Rare(t, 2) {
+			w.Leftovers = drawLeftovers(t, &w.World)
+		}
 		want := oracle.Judge(w.World)
 		got := map[string]oracle.Judgement{}
-		judged := judgeWorld(t, &w.World)
+		judged := judgeLeft(t, &w.World, unfinished(&w.World))
 		for _, img := range listed(t, judged) {
 			j := oracle.Judgement{Verdict: img.Verdict.String(), Mark: string(img.Mark)}
 			if want[img.Digest.String()].Grounds != nil {

@@ -13,6 +13,7 @@ import (
 	. "github.com/regsweep/regsweep/internal/graph/graphtest"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/oracle"
+	. "github.com/regsweep/regsweep/internal/oracle/oracletest"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
 )
@@ -84,6 +85,10 @@ func TestUnfinished(t *testing.T) {
 		{name: "it does not stay as one of the newest roots", repo: New("r").Add("a", Tags("v1"), Age(50*Day)).Add("b", Age(70*Day)).Add("amd", Age(60*Day)),
 			spec: policy.Spec{Rules: []policy.Rule{{}}, Limits: policy.Limits{MaxDeletes: 9, MaxShare: 1, MinRemaining: 2}},
 			want: map[string]string{"amd": "delete not-kept", "a": "keep limit", "b": "keep limit"}},
+		{name: "the last of those is one that may be a root", repo: New("r").Add("amd", Tags("v1"), Age(60*Day)).Add("index", Age(70*Day), Lists("x")).Add("bare", Age(80*Day)).Unread("index"),
+			left: func(r *Repository) left { return of(r, "amd", "index") },
+			spec: policy.Spec{Rules: []policy.Rule{{}}, Limits: policy.Limits{MaxDeletes: 9, MaxShare: 1, MinRemaining: 1}},
+			want: map[string]string{"amd": "held gap,not-kept", "index": "held gap,not-kept", "bare": "keep limit"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			repo, spec, unfinished := tt.repo, tt.spec, tt.left
@@ -108,6 +113,35 @@ func TestUnfinished(t *testing.T) {
 			}
 		})
 	}
+}
+
+// drawLeftovers draws what earlier runs wrote down of families. Mostly the roots
+// are gone and the images as they were.
+func drawLeftovers(t *rapid.T, w *oracle.World) map[string]oracle.Leftover {
+	leftovers := map[string]oracle.Leftover{}
+	for _, img := range w.Repository.Images {
+		if Rare(t, 3) {
+			continue
+		}
+		l := oracle.Leftover{Root: digest(Pick(t, "gone", "gone", "gone", Pick(t, names...))), Tags: img.Tags, Pushed: img.Pushed}
+		if Rare(t, 8) {
+			l.Tags = Some(t, 2, tagPool...)
+		}
+		if Rare(t, 8) {
+			l.Pushed = ago(t)
+		}
+		leftovers[img.Digest] = l
+	}
+	return leftovers
+}
+
+// unfinished translates what earlier runs wrote down.
+func unfinished(w *oracle.World) left {
+	l := left{}
+	for d, o := range w.Leftovers {
+		l[parse(d)] = policy.Unfinished{Plan: "sha256:abc", Root: parse(o.Root), Tags: slices.Sorted(slices.Values(o.Tags)), PushedAt: image.Time(o.Pushed)}
+	}
+	return l
 }
 
 // judgeLeft judges a world after a run that was interrupted.

@@ -199,15 +199,17 @@ func (want wanted) worlds() *rapid.Generator[world] {
 	})
 }
 
+// parse translates a digest.
+func parse(s string) image.Digest {
+	var d image.Digest
+	if err := d.UnmarshalText([]byte(s)); err != nil {
+		panic(err)
+	}
+	return d
+}
+
 // contents translates the repository, in the order that the graph needs.
 func contents(w *oracle.World) *image.Contents {
-	parse := func(s string) image.Digest {
-		var d image.Digest
-		if err := d.UnmarshalText([]byte(s)); err != nil {
-			panic(err)
-		}
-		return d
-	}
 	c := &image.Contents{
 		Repository:   image.Repository{Registry: "prod", Name: w.Repository.Name, Tags: w.Repository.Tags},
 		GuardsListed: w.Repository.Guards, Unreadable: map[int]string{}, OwnPulls: map[int]image.Time{},

@@ -15,9 +15,29 @@ type candidate struct {
 	root     int32
 	pushed   image.Time
 	version  *semver.Version
-	// unsure says that it may be no root at all: an index that cannot be read
-	// may list it, or an interrupted run has deleted its root.
-	unsure bool
+	// doubt is how much it may be no root at all.
+	doubt doubt
+}
+
+// doubt is what makes it doubtful that something is a root, strongest last.
+type doubt int8
+
+const (
+	// unread means that an index that cannot be read may list it.
+	unread doubt = 1 << iota
+	// leftover means that an interrupted run has deleted its root.
+	leftover
+)
+
+// doubts returns what makes it doubtful that the root of decision k is one.
+func (e *evaluation) doubts(k, root int32) (d doubt) {
+	if len(e.unread) > 0 && len(e.tags(root)) == 0 {
+		d |= unread
+	}
+	if e.unfinished[int(k)] != nil {
+		d |= leftover
+	}
+	return d
 }
 
 // byPush ranks the newest first. An image of unknown push time ranks last,
@@ -40,18 +60,11 @@ func bySemver(a, b candidate) int {
 	return byPush(a, b)
 }
 
-// sureFirst ranks what may be no root last, where it takes no other's place: it
-// is held anyway. Else an index that cannot be read would, by its children,
-// push roots out of the newest that it leaves there when it can be.
-func sureFirst(a, b candidate) int {
-	switch {
-	case a.unsure == b.unsure:
-		return 0
-	case a.unsure:
-		return 1
-	}
-	return -1
-}
+// sureFirst ranks what may be no root last, where it takes no other's place: what
+// an index that cannot be read may list is held anyway, and what an interrupted
+// run left goes. Else they would push roots out of the newest that are there when
+// the index can be read, or the run is finished.
+func sureFirst(a, b candidate) int { return cmp.Compare(a.doubt, b.doubt) }
 
 // ranked returns the n newest of decisions, newest first in the rule's order.
 // Where these are few, the others are neither sorted nor kept: it holds at most
@@ -70,7 +83,7 @@ func (e *evaluation) ranked(r *activeRule, decisions []int32, n int) []candidate
 	for _, k := range decisions {
 		root := e.result.Decisions[k].Root
 		c := candidate{decision: k, root: root, pushed: e.g.Images[root].PushedAt}
-		c.unsure = len(e.unread) > 0 && len(e.tags(root)) == 0
+		c.doubt = e.doubts(k, root)
 		if r.Order == "semver" {
 			c.version = highest(e.tags(root))
 		}
@@ -97,7 +110,7 @@ func (e *evaluation) newestRoots(n int) []candidate {
 	list := make([]candidate, 0, n+1)
 	for k, root := range e.g.Roots {
 		c := candidate{decision: int32(k), root: root, pushed: e.g.Images[root].PushedAt}
-		c.unsure = len(e.unread) > 0 && len(e.tags(root)) == 0 || e.unfinished[k] != nil
+		c.doubt = e.doubts(int32(k), root)
 		order := func(a, b candidate) int { return cmp.Or(sureFirst(a, b), byPush(a, b)) }
 		if len(list) == n && order(c, list[n-1]) > 0 {
 			continue
