@@ -101,8 +101,11 @@ func TestChangedWhileACallWaits(t *testing.T) {
 				if !active(stays) {
 					t.Error("an image went that got another tag while the call waited for its turn")
 				}
-				if gone := report.Deleted + report.Archived; gone != tt.gone || active(goes) != (tt.gone == 0) || report.Failed != tt.failed {
-					t.Errorf("%d images went, the other one is there: %t, failures %+v", gone, active(goes), report.Repositories)
+				if gone := report.Deleted + report.Archived; gone != tt.gone || active(goes) != (tt.gone == 0) {
+					t.Errorf("%d images went, the other one is there: %t", gone, active(goes))
+				}
+				if report.Failed != tt.failed || report.Changed != 2-tt.gone-tt.failed {
+					t.Errorf("%d failed, %d changed: %+v", report.Failed, report.Changed, report.Repositories)
 				}
 			})
 		})
