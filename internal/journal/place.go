@@ -112,7 +112,7 @@ func isName(name string) bool {
 // *WriteError.
 func (p *Place) Begin(ctx context.Context, b Begin, now func() time.Time) (*Run, error) {
 	b.Schema = Schema
-	r := &Run{now: now, id: nameOf(now(), b.Plan), plan: b.Plan, open: map[int]Batch{}, families: map[repository]*families{}}
+	r := &Run{now: now, id: nameOf(now(), b.Plan), plan: b.Plan, turn: make(chan struct{}, 1), open: map[int]Batch{}, families: map[repository]*families{}}
 	var err error
 	if r.sink, r.id, err = p.sink(ctx, r.id); err != nil {
 		return nil, &WriteError{p.path, err}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -18,7 +17,9 @@ type Run struct {
 	id   string
 	plan string
 
-	mu   sync.Mutex
+	// turn is held by the one that writes, and by who looks. It is no mutex, since a
+	// write can take long, and who waits for its turn may be told to wait no more.
+	turn chan struct{}
 	sink sink
 	// line is the memory of the record that is being written.
 	line    bytes.Buffer
@@ -87,8 +88,12 @@ func (r *Run) Before(ctx context.Context, b Batch) (batch int, err error) {
 	if r == nil {
 		return 0, nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	select {
+	case r.turn <- struct{}{}:
+		defer r.pass()
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -104,7 +109,8 @@ func (r *Run) Before(ctx context.Context, b Batch) (batch int, err error) {
 	return b.Batch, nil
 }
 
-// family returns what is followed of a batch's repository. The lock is held.
+// family returns what is followed of a batch's repository, to the one whose turn it
+// is.
 func (r *Run) family(b *Batch) *families {
 	at := repository{b.Registry, b.Repository}
 	if r.families[at] == nil {
@@ -119,8 +125,8 @@ func (r *Run) After(ctx context.Context, batch int, outcomes []Outcome) error {
 	if r == nil {
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.turn <- struct{}{}
+	defer r.pass()
 	b := r.open[batch]
 	delete(r.open, batch)
 	if f := r.families[repository{b.Registry, b.Repository}]; f != nil && b.Action == Delete {
@@ -134,8 +140,8 @@ func (r *Run) Finished(registry, name string) {
 	if r == nil {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.turn <- struct{}{}
+	defer r.pass()
 	at := repository{registry, name}
 	if f := r.families[at]; f != nil {
 		r.unfinished = r.unfinished || len(f.unfinished()) > 0
@@ -148,8 +154,8 @@ func (r *Run) End(ctx context.Context, e End) error {
 	if r == nil {
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.turn <- struct{}{}
+	defer r.pass()
 	for _, f := range r.families {
 		r.unfinished = r.unfinished || len(f.unfinished()) > 0
 	}
@@ -161,7 +167,10 @@ func (r *Run) End(ctx context.Context, e End) error {
 	return err
 }
 
-// write stores a record. The lock is held.
+// pass lets the next one have its turn.
+func (r *Run) pass() { <-r.turn }
+
+// write stores a record, for the one whose turn it is.
 func (r *Run) write(ctx context.Context, rec Record, last bool) error {
 	if r.err != nil {
 		return r.err

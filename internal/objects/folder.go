@@ -120,12 +120,18 @@ func (f *Folder) keys(ctx context.Context) ([]string, error) {
 				return err // without names, which is no list
 			}
 			next = out.NextContinuationToken
+			if aws.ToBool(out.IsTruncated) && aws.ToString(next) == "" {
+				return errCutOff
+			}
 			names, err = f.names(out)
 			return err
 		})
 		return names, next, err
 	})
 }
+
+// errCutOff is a page that says that there is another, and not how to get it.
+var errCutOff = errors.New("the list is cut off, and cannot be read on")
 
 // listAction is the action that listing needs; its resource is the bucket.
 const listAction = "s3:ListBucket"

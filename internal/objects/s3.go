@@ -19,6 +19,9 @@ import (
 // Amazon S3 user guide).
 const maxPut = 5 << 30
 
+// errNotStored is an answer of 200 that does not say that anything was stored.
+var errNotStored = errors.New("the answer does not say that the object is stored")
+
 // put sends what the function writes.
 func (o *Object) put(ctx context.Context, write func(io.Writer) error) error {
 	s := newSpool()
@@ -37,10 +40,15 @@ func (o *Object) put(ctx context.Context, write func(io.Writer) error) error {
 		}
 		// The checksum is in a signed header, so that S3 takes these bytes and no
 		// others; it keeps it for whoever reads the object.
-		_, err = client.PutObject(ctx, &s3.PutObjectInput{
+		out, err := client.PutObject(ctx, &s3.PutObjectInput{
 			Bucket: &o.bucket, Key: &o.key, Body: body, ContentLength: &s.size,
 			ChecksumAlgorithm: types.ChecksumAlgorithmSha256, ChecksumSHA256: &checksum,
 		}, in(region))
+		// What was stored has an entity tag, which every answer of S3 names; another
+		// server in between may say 200 too.
+		if err == nil && aws.ToString(out.ETag) == "" {
+			err = errNotStored
+		}
 		return err
 	})
 	return err

@@ -209,6 +209,7 @@ func TestRepeatedCalls(t *testing.T) {
 		{"put: always an internal error", "PutObject", -1, embedded.Fault{Kind: embedded.FaultInternal}, true, "InternalError"},
 		{"put: always slow", "PutObject", -1, embedded.Fault{Kind: embedded.FaultError, Code: "SlowDown", Status: 503}, true, "throttling s3:PutObject"},
 		{"put: not valid", "PutObject", -1, embedded.Fault{Kind: embedded.FaultError, Code: "InvalidRequest"}, false, "InvalidRequest"},
+		{"put: an answer that does not say that it is stored", "PutObject", -1, embedded.Fault{Kind: embedded.FaultEmptyObject}, false, "does not say"},
 		{"get: internal error", "GetObject", 3, embedded.Fault{Kind: embedded.FaultInternal}, true, ""},
 		{"get: dropped before", "GetObject", 2, embedded.Fault{Kind: embedded.FaultDropBefore}, true, ""},
 		{"get: cut off", "GetObject", 5, embedded.Fault{Kind: embedded.FaultTruncate}, true, ""},
@@ -448,6 +449,26 @@ func TestContinuedReads(t *testing.T) {
 				}
 				if len(test.answers) > 0 {
 					t.Errorf("%d answers were not asked for", len(test.answers))
+				}
+			})
+		})
+	}
+}
+
+// A list that says that there is more and not how to get it is no whole one.
+func TestNamesOfAListThatIsCutOff(t *testing.T) {
+	for _, test := range []struct{ name, truncated, err string }{{"whole", "false", ""}, {"cut off", "true", "cut off"}} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				list := "<ListBucketResult><KeyCount>1</KeyCount><IsTruncated>" + test.truncated + "</IsTruncated><Contents><Key>a/b</Key></Contents></ListBucketResult>"
+				env := newWorld().env(func(o *awsapi.Options) { o.HTTPClient = &answers{answer(200, len(list), list)} })
+				folder, err := objects.OpenFolder("s3://exchange/a", env)
+				if err != nil {
+					t.Fatal(err)
+				}
+				names, err := folder.Names(t.Context())
+				if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) || err == nil && !slices.Equal(names, []string{"b"}) {
+					t.Errorf("names %q, %v", names, err)
 				}
 			})
 		})
