@@ -3,7 +3,6 @@
 package faults_test
 
 import (
-	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -33,11 +32,12 @@ type reference struct {
 // clean makes the reference run, and checks that it does what the world says.
 func clean(t *testing.T, s setting) (ref reference) {
 	t.Helper()
-	dir := t.TempDir()
+	dir := scratch(t)
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(start))
 		w := newWorld(time.Now)
 		w.server.SetLatency(s.latency)
+		s.interrupt(t, w, dir)
 		before := w.now()
 		wire := newWire(w.server, nil)
 		out := run(t.Context(), wire, s, dir)
@@ -118,12 +118,13 @@ func TestEveryCallFailsOnce(t *testing.T) {
 	t.Parallel()
 	set := setting{config: parse(t), recheck: recheck}
 	ref := clean(t, set)
+	calls := ref.callsOf(func(seen) bool { return true })
 	count := tally{exit: map[int]int{}}
 	t.Run("fault", func(t *testing.T) {
-		for _, k := range faultKinds {
+		for n, k := range faultKinds {
 			t.Run(k.name, func(t *testing.T) {
 				t.Parallel()
-				for i, c := range ref.calls {
+				for i, c := range some(calls, n) {
 					if !k.applies(c) {
 						continue
 					}
@@ -132,12 +133,7 @@ func TestEveryCallFailsOnce(t *testing.T) {
 						setting: set, ref: ref, name: k.name + " at " + c.String(), want: want,
 						once: true, rerun: want.exit != done || i%8 == 0,
 					}
-					trial.fault = func(now seen) embedded.Fault {
-						if now.call == c.call {
-							return k.onCall(c)
-						}
-						return embedded.Fault{}
-					}
+					trial.fault = k.at(c)
 					count.add(trial.run(t))
 				}
 			})
@@ -153,21 +149,13 @@ func TestEveryCallFailsEachTime(t *testing.T) {
 	t.Parallel()
 	set := setting{config: parse(t), recheck: recheck}
 	ref := clean(t, set)
-	var calls []seen
-	for _, c := range ref.calls {
-		if c.nth == 1 {
-			calls = append(calls, c)
-		}
-	}
-	slices.SortFunc(calls, func(a, b seen) int {
-		return cmp.Or(strings.Compare(a.action, b.action), strings.Compare(a.request, b.request))
-	})
+	calls := ref.callsOf(func(c seen) bool { return c.nth == 1 })
 	count := tally{exit: map[int]int{}}
 	t.Run("fault", func(t *testing.T) {
 		for n, k := range faultKinds {
 			t.Run(k.name, func(t *testing.T) {
 				t.Parallel()
-				for i, c := range calls {
+				for i, c := range some(calls, n) {
 					// What is final at once fails everywhere, and of the others each at
 					// some of the calls.
 					if !k.applies(c) || k.passes && (i+n)%7 != 0 && !*thorough {
@@ -196,12 +184,7 @@ func TestEveryRecheckFails(t *testing.T) {
 	t.Parallel()
 	set := setting{config: parse(t), latency: 12 * time.Second, recheck: 200 * time.Second}
 	ref := clean(t, set)
-	var calls []seen
-	for _, c := range ref.calls {
-		if c.nth > 2 { // once for the plan and once for the apply
-			calls = append(calls, c)
-		}
-	}
+	calls := ref.callsOf(func(c seen) bool { return c.nth > 2 }) // once for the plan and once for the apply
 	if len(calls) == 0 {
 		t.Fatal("nothing is read again")
 	}
@@ -210,17 +193,12 @@ func TestEveryRecheckFails(t *testing.T) {
 		for n, k := range faultKinds {
 			t.Run(k.name, func(t *testing.T) {
 				t.Parallel()
-				for i, c := range calls {
+				for i, c := range some(calls, n) {
 					if !k.applies(c) || k.passes && (i+n)%8 != 0 && !*thorough {
 						continue
 					}
 					trial := trial{setting: set, ref: ref, name: k.name + " at " + c.String(), want: rechecked(k, c), rerun: i%4 == 0}
-					trial.fault = func(now seen) embedded.Fault {
-						if now.call == c.call {
-							return k.onCall(c)
-						}
-						return embedded.Fault{}
-					}
+					trial.fault = k.at(c)
 					count.add(trial.run(t))
 				}
 			})
@@ -236,8 +214,11 @@ func TestEveryCallFailsFromThereOn(t *testing.T) {
 	set := setting{config: parse(t), recheck: recheck}
 	ref := clean(t, set)
 	step := 15
-	if *thorough {
+	switch {
+	case *thorough:
 		step = 1
+	case raced:
+		step = 45
 	}
 	count := tally{exit: map[int]int{}}
 	t.Run("fault", func(t *testing.T) {
@@ -280,15 +261,16 @@ type trial struct {
 // run makes the run and returns its exit code, and how long it took on the clock
 // of its bubble.
 func (r trial) run(t *testing.T) (exit int, took time.Duration) {
-	dir := t.TempDir()
+	dir := scratch(t)
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(start))
 		w := newWorld(time.Now)
-		before := w.now()
 		w.server.SetLatency(r.latency)
+		r.interrupt(t, w, dir)
+		before, began := w.now(), time.Now()
 		wire := newWire(w.server, r.fault)
 		out := run(t.Context(), wire, r.setting, dir)
-		exit, took = out.exit, time.Since(start)
+		exit, took = out.exit, time.Since(began)
 		wrong := func(format string, args ...any) {
 			t.Helper()
 			t.Errorf("%s: %s (exit code %d, error %v)", r.name, fmt.Sprintf(format, args...), out.exit, out.err)

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -23,6 +24,38 @@ type kind struct {
 
 // applies reports whether the fault can happen to a call.
 func (k kind) applies(c seen) bool { return !k.paged || c.paged }
+
+// at returns the fault of one call of a run.
+func (k kind) at(c seen) func(seen) embedded.Fault {
+	return func(now seen) (f embedded.Fault) {
+		if now.call == c.call {
+			f = k.onCall(c)
+		}
+		return f
+	}
+}
+
+// some returns all calls, or with the race detector, with which all would take
+// minutes, one for each operation and phase: each time another one, by n.
+func some(calls []seen, n int) []seen {
+	if !raced || *thorough {
+		return calls
+	}
+	alike := map[[3]string][]seen{}
+	var order [][3]string
+	for _, c := range calls {
+		class := [3]string{c.action, c.phase, fmt.Sprint(c.paged)}
+		if alike[class] == nil {
+			order = append(order, class)
+		}
+		alike[class] = append(alike[class], c)
+	}
+	var list []seen
+	for _, class := range order {
+		list = append(list, alike[class][n%len(alike[class])])
+	}
+	return list
+}
 
 // onCall returns the fault of a call.
 func (k kind) onCall(c seen) embedded.Fault {

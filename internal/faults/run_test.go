@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -13,9 +16,13 @@ import (
 	"github.com/regsweep/regsweep/internal/app"
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/config"
+	"github.com/regsweep/regsweep/internal/embedded"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/manifests"
+	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/planfile"
+	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
 	"github.com/regsweep/regsweep/internal/usage"
 )
@@ -53,6 +60,26 @@ type setting struct {
 	latency time.Duration
 	// recheck is how old what is known of the usage may get during an apply.
 	recheck time.Duration
+	// journal is where the journal is, or "" for none.
+	journal string
+	// repositories are those that the run is about; none is all.
+	repositories []string
+	// before says what goes wrong in a run before the one that is looked at; nil is
+	// none.
+	before func(*world) func(seen) embedded.Fault
+}
+
+// scratch returns a folder for the caches of a run, in memory where the system has
+// a folder that is: a run syncs what it writes, and thousands of them would wait
+// for a disk.
+func scratch(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "regsweep-faults-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { must(os.RemoveAll(dir)) })
+	return dir
 }
 
 // recheck is that of the command.
@@ -75,6 +102,12 @@ func run(ctx context.Context, w *wire, s setting, cacheDir string) outcome {
 		ConfigHash: cfg.Hash(), Version: "test",
 		Judge: now, Now: now, Recheck: s.recheck,
 		Store: planfile.NewStore(), Progress: &app.Progress{}, Log: slog.New(slog.DiscardHandler),
+	}
+	a.Repositories, _ = policy.CompileRepositories(s.repositories)
+	if s.journal != "" {
+		place, err := journal.Open(s.journal, objects.Env{AWS: session}, io.Discard)
+		must(err)
+		a.Journal = place
 	}
 	var out outcome
 	out.err = func() error {

@@ -32,6 +32,8 @@ type seen struct {
 	phase  string
 	// paged says that it asks for a page after the first.
 	paged bool
+	// body is all of the request's.
+	body string
 }
 
 func (c seen) String() string {
@@ -113,7 +115,7 @@ func (errSilent) Temporary() bool { return true }
 // admit makes the server know which call the request is. What it returns is to
 // be called when the request has been served, for when the server never asked.
 func (w *wire) admit(r *http.Request) (pass func(), err error) {
-	request, paged, err := small(r)
+	request, body, paged, err := small(r)
 	if err != nil {
 		return nil, err
 	}
@@ -121,18 +123,18 @@ func (w *wire) admit(r *http.Request) (pass func(), err error) {
 	pass = sync.OnceFunc(w.entry.Unlock)
 	w.choose = func(service, operation string) embedded.Fault {
 		defer pass()
-		return w.see(service+":"+operation, request, paged)
+		return w.see(service+":"+operation, request, body, paged)
 	}
 	return pass, nil
 }
 
 // see notes a call and returns what goes wrong with it.
-func (w *wire) see(action, request string, paged bool) embedded.Fault {
+func (w *wire) see(action, request, body string, paged bool) embedded.Fault {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key := action + " " + request
 	w.asked[key]++
-	c := seen{call{action, request, w.asked[key]}, len(w.calls) + 1, w.phase, paged}
+	c := seen{call{action, request, w.asked[key]}, len(w.calls) + 1, w.phase, paged, body}
 	w.calls = append(w.calls, c)
 	if w.fault == nil {
 		return embedded.Fault{}
@@ -153,13 +155,17 @@ var (
 	}
 )
 
-// small makes a request ask for small pages. It returns what it asks for, and
-// whether that is a page after the first.
-func small(r *http.Request) (request string, paged bool, err error) {
+// runName is the name of a run in its journal, which has the time in it.
+var runName = regexp.MustCompile(`[0-9]{8}T[0-9.]+Z-[0-9a-z]+`)
+
+// small makes a request ask for small pages. It returns what it asks for, its body,
+// and whether that is a page after the first. What is put into Amazon S3 is told by
+// its name alone: of a journal, which repository a record is about is not fixed.
+func small(r *http.Request) (request, content string, paged bool, err error) {
 	var body []byte
 	if r.Body != nil {
 		if body, err = io.ReadAll(r.Body); err != nil {
-			return "", false, err
+			return "", "", false, err
 		}
 	}
 	target := r.Header.Get("X-Amz-Target")
@@ -177,5 +183,9 @@ func small(r *http.Request) (request string, paged bool, err error) {
 	}
 	asked := url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
 	paged = query.Has("Marker") || bytes.Contains(bytes.ToLower(body), []byte(`token":"`))
-	return asked.String() + " " + string(body), paged, nil
+	request = asked.String() + " "
+	if r.Method != http.MethodPut {
+		request += string(body)
+	}
+	return runName.ReplaceAllString(request, "RUN"), string(body), paged, nil
 }

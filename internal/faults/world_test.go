@@ -132,6 +132,7 @@ func newWorld(clock func() time.Time) *world {
 		start: clock(), server: srv, region: srv.Account(embedded.DefaultAccount).Region("eu-west-1"),
 		fates: map[string]fate{}, names: map[string]string{}, images: map[string]embedded.Manifest{},
 	}
+	embedded.Must(w.region.S3().CreateBucket("journals"))
 	w.apps()
 	w.jobs()
 	w.others()
