@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -76,8 +77,11 @@ func Run(options Options) (s *Server, stop func(), err error) {
 		if s, err = start(bin, options); err == nil {
 			return s, s.stop, nil
 		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			break // no port was taken: another attempt would be as slow
+		}
 	}
-	return nil, nil, fmt.Errorf("start a Kubernetes API server, %d attempts, the last: %w", startAttempts, err)
+	return nil, nil, fmt.Errorf("start a Kubernetes API server, %d attempts at most, the last: %w", startAttempts, err)
 }
 
 // Start starts a server that ends with the test.
