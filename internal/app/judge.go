@@ -45,6 +45,7 @@ func (a *App) judgeAll(ctx context.Context, wait func() (*known, error), out *Ou
 				return fmt.Errorf("registry %s: %w", registry, err)
 			}
 			a.Progress.found(len(lists[i]))
+			a.unfinished.Listed(reader.Identity().Host, func(name string) bool { return slices.Contains(names[i], name) })
 			return nil
 		})
 	}

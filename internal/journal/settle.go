@@ -33,6 +33,21 @@ func (u *Unfinished) Look(host, name string, there func(image.Digest) bool) {
 	u.seen[key] = found
 }
 
+// Listed notes that the repositories of a registry were listed, and which of them
+// are there: of one that is not, nothing is.
+func (u *Unfinished) Listed(host string, there func(name string) bool) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for key := range u.repositories {
+		if key.registry == host && !there(key.name) {
+			u.seen[key] = map[image.Digest]bool{}
+		}
+	}
+}
+
 // Gone notes that an image of a repository that was looked at was deleted since.
 func (u *Unfinished) Gone(host, name string, d image.Digest) {
 	if u == nil {

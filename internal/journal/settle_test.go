@@ -24,6 +24,11 @@ func TestSettle(t *testing.T) {
 		"something is there": {old, func(u *journal.Unfinished) {
 			u.Look(host, "apps/web", func(digest image.Digest) bool { return digest == d("amd") })
 		}, 1},
+		"the repository is gone": {old, func(u *journal.Unfinished) { u.Listed(host, func(name string) bool { return name == "apps" }) }, 0},
+		"the repository is there, and nobody looked": {old, func(u *journal.Unfinished) {
+			u.Listed(host, func(name string) bool { return name == "apps/web" })
+			u.Listed("other.example.com", func(string) bool { return false })
+		}, 1},
 		"nobody looked": {old, func(*journal.Unfinished) {}, 1},
 		"somebody looked there": {old, func(u *journal.Unfinished) {
 			u.Look("other.example.com", "apps/web", nothing)
