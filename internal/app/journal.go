@@ -68,12 +68,17 @@ func (a *App) end(ctx context.Context, run *journal.Run, report *plan.Report, er
 }
 
 // Why returns an error for people: where it is only that the context was ended,
-// that is why it was, such as the signal that was received.
+// that is why it was, such as the signal that was received. A journal that could
+// not be written is named beside it.
 func Why(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
-		return cause
+	cause := context.Cause(ctx)
+	if cause == nil || !errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	if unwritten, ok := errors.AsType[*journal.WriteError](err); ok && !errors.Is(unwritten, context.Canceled) {
+		return errors.Join(cause, unwritten)
+	}
+	return cause
 }
 
 // ledger writes down what is done to one repository.

@@ -393,3 +393,18 @@ func TestWhy(t *testing.T) {
 		})
 	}
 }
+
+// TestWhyNamesAJournalThatFailed: that a run was told to end hides nothing that went
+// wrong with its journal, but for what only follows from the end.
+func TestWhyNamesAJournalThatFailed(t *testing.T) {
+	signal := errors.New("interrupt signal received")
+	ended, end := context.WithCancelCause(t.Context())
+	end(signal)
+	full := &journal.WriteError{Place: "run", Err: errFull}
+	if got := Why(ended, errors.Join(context.Canceled, full)); !errors.Is(got, signal) || !errors.Is(got, errFull) || errors.Is(got, context.Canceled) {
+		t.Errorf("Why = %v, want the signal and the journal's error", got)
+	}
+	if got := Why(ended, &journal.WriteError{Place: "run", Err: context.Canceled}); !errors.Is(got, signal) || got.Error() != signal.Error() {
+		t.Errorf("Why = %v, want %v", got, signal)
+	}
+}
