@@ -32,6 +32,8 @@ type run struct {
 	flags  *flags
 	config *config.Config
 	env    config.RegistryEnv
+	// registries are all that the configuration names, whichever the run is about.
+	registries []registry.Identity
 	// keepless are the rules without a keep that the plan of an apply takes
 	// images by.
 	keepless []render.Keepless
@@ -138,19 +140,18 @@ func (r *run) openAll(ctx context.Context, env usage.Env) error {
 	f, cfg := r.flags, r.config
 	// All registries are opened, also where the run is about one of them: what is
 	// in use may be in the region of another.
-	var all []registry.Identity
 	for _, reg := range cfg.Registries {
 		reader, err := reg.Config.OpenReader(ctx, reg.Name, r.env)
 		if err != nil {
 			return fmt.Errorf("registry %s: %w", reg.Name, err)
 		}
-		for _, other := range all {
+		for _, other := range r.registries {
 			if other.Host == reader.Identity().Host {
 				return usageError("registries %s and %s are the same one (%s): every image would be judged twice; remove one",
 					other.Name, reg.Name, other.Host)
 			}
 		}
-		all = append(all, reader.Identity())
+		r.registries = append(r.registries, reader.Identity())
 		if f.registry == "" || f.registry == reg.Name {
 			r.Readers = append(r.Readers, reader)
 		}
@@ -161,7 +162,7 @@ func (r *run) openAll(ctx context.Context, env usage.Env) error {
 	// The guard against a source that suddenly sees nothing remembers by registry:
 	// an edited configuration is still about the same images.
 	var hosts []string
-	for _, id := range all {
+	for _, id := range r.registries {
 		hosts = append(hosts, id.Host)
 		env.Regions = append(env.Regions, id.Region)
 	}

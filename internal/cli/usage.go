@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/regsweep/regsweep/internal/registry"
 	"github.com/regsweep/regsweep/internal/render"
 )
 
@@ -42,11 +41,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 a source is a ga
 		}
 		snapshot := result.Snapshot
 		if !all {
-			var ids []registry.Identity
-			for _, reader := range r.Readers {
-				ids = append(ids, reader.Identity())
-			}
-			snapshot = snapshot.Listed(ids)
+			snapshot = snapshot.Listed(r.registries)
 		}
 		if target != nil {
 			if err := target.Write(cmd.Context(), snapshot.Encode); err != nil {
