@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
@@ -133,18 +134,27 @@ func (m *marker) put(ctx context.Context, digest image.Digest, prefix string, af
 // done counts what became of one image. The error ends the run.
 func (m *marker) done(ctx context.Context, i int32, what plan.Mark, err error) error {
 	var gone *registry.ImageGoneError
+	var guarded *GuardError
+	var unwritten *journal.WriteError
 	switch {
 	case err == nil && what == plan.Condemn:
 		m.report.Condemned++
 	case err == nil:
 		m.report.Unmarked++
+	case errors.As(err, &guarded), errors.As(err, &unwritten): // the call was not made
+		return fmt.Errorf("repository %s: %w", m.judged.Graph.Repository.Name, err)
 	case fatal(ctx, err):
+		m.fail(i, what, err)
 		return fmt.Errorf("repository %s: %w", m.judged.Graph.Repository.Name, err)
 	case !errors.As(err, &gone): // who deletes an image needs no mark on it
-		m.report.Failures = append(m.report.Failures, plan.Failure{
-			Digest: m.judged.Graph.Images[i].Digest, Mark: what, Detail: err.Error(),
-		})
+		m.fail(i, what, err)
 	}
 	m.progress.removed(1)
 	return nil
+}
+
+func (m *marker) fail(i int32, what plan.Mark, err error) {
+	m.report.Failures = append(m.report.Failures, plan.Failure{
+		Digest: m.judged.Graph.Images[i].Digest, Mark: what, Detail: err.Error(),
+	})
 }

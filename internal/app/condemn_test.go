@@ -290,6 +290,32 @@ func TestMarksOfAnEndedRun(t *testing.T) {
 	}
 }
 
+// TestMarkThatFailsAsTheRunEnds: a call that was made and failed has failed, also
+// where the run ends with it; one that may not be made any more has not.
+func TestMarkThatFailsAsTheRunEnds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		guard  error
+		err    error
+		failed int
+	}{
+		"the run is to end":         {nil, errors.New("connection reset"), 1},
+		"the credentials are over":  {nil, &awsapi.CredentialsError{Expired: true}, 1},
+		"nothing may be done since": {errors.New("the Lease is lost"), nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			repo := New("r").Add("a", Age(50*Day)).Add("b", Age(50*Day))
+			ctx, cancel := context.WithCancel(t.Context())
+			c := &clerk{recorder: recorder{batch: 10}, repo: repo, fails: map[string]error{"tag": tt.err}, ends: func(string) { cancel() }}
+			a := graced(t, repo, Now.Time)
+			a.Guard = func() error { return tt.guard }
+			report, err := c.apply(ctx, t, a)
+			if err == nil || report.Condemned != 0 || report.Failed != tt.failed {
+				t.Errorf("report %+v, error %v; want %d failed", report, err, tt.failed)
+			}
+		})
+	}
+}
+
 // TestMarksHaveTheTimeOfTheClock: a run that judges as of the past makes no mark
 // of the past, and none says that it is older than it is.
 func TestMarksHaveTheTimeOfTheClock(t *testing.T) {

@@ -47,9 +47,7 @@ func outcomeOfCall(err error) journal.State {
 // which only the first was tried.
 func (m *marker) denied(images []int32, what plan.Mark, err error) {
 	for _, i := range images {
-		m.report.Failures = append(m.report.Failures, plan.Failure{
-			Digest: m.judged.Graph.Images[i].Digest, Mark: what, Detail: err.Error(),
-		})
+		m.fail(i, what, err)
 	}
 	m.progress.removed(len(images))
 }
