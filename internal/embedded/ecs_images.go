@@ -13,14 +13,17 @@ type containerImage struct {
 }
 
 // registryReference splits a reference to an ECR registry: account, region,
-// repository, tag and digest.
-var registryReference = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com/([^:@]+)(?::([^@]+))?(?:@(.+))?$`)
+// repository, tag and digest. A registry has several hosts: with FIPS, with IPv6,
+// and with both.
+var registryReference = regexp.MustCompile(
+	`^([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com|on\.aws)(?::[0-9]+)?/([^:@]+)(?::([^@]+))?(?:@(.+))?$`)
 
 // resolve returns the digest that a reference stands for now, as a node that
 // pulls it finds out. It is "" for an image that its registry does not have.
 // Registries outside of the embedded AWS have everything.
 func (s *Server) resolve(reference string) string {
-	parts := registryReference.FindStringSubmatch(reference)
+	host, path, _ := strings.Cut(reference, "/")
+	parts := registryReference.FindStringSubmatch(strings.ToLower(host) + "/" + path)
 	if parts == nil {
 		if _, digest, pinned := strings.Cut(reference, "@"); pinned {
 			return digest

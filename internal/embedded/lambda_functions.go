@@ -20,6 +20,10 @@ const latestVersion = "$LATEST"
 // (service model, Alias).
 var aliasName = regexp.MustCompile(`^[a-zA-Z0-9_-]*[a-zA-Z_-][a-zA-Z0-9_-]*$`)
 
+// lambdaImage is what the image of a function begins with: the standard host of a
+// registry (API reference, FunctionCode).
+var lambdaImage = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/`)
+
 // Lambda is AWS Lambda of one account and region. Its methods may be called by
 // many goroutines at once.
 type Lambda struct{ region *Region }
@@ -102,7 +106,7 @@ func (f *Function) setCode(imageURI string) error {
 	server := f.region.Account.server
 	code := functionVersion{name: latestVersion, image: imageURI, modified: server.clock()}
 	if !f.archive {
-		if !registryReference.MatchString(imageURI) {
+		if !lambdaImage.MatchString(imageURI) || !registryReference.MatchString(imageURI) {
 			return invalidValue("Source image %s is not valid. Provide a valid source image.", imageURI)
 		}
 		digest := server.resolve(imageURI)

@@ -90,6 +90,10 @@ func TestLambdaErrors(t *testing.T) {
 			_, err := c.UpdateFunctionCode(ctx, &lambda.UpdateFunctionCodeInput{FunctionName: orders, ImageUri: aws.String("registry.example.com/a:1")})
 			return err
 		}},
+		{"a registry and no image", "InvalidParameterValueException", func(ctx context.Context, c *lambda.Client) error {
+			_, err := c.UpdateFunctionCode(ctx, &lambda.UpdateFunctionCodeInput{FunctionName: orders, ImageUri: aws.String(home + ".dkr.ecr." + west + ".amazonaws.com/")})
+			return err
+		}},
 		{"an image for an archive", "InvalidParameterValueException", func(ctx context.Context, c *lambda.Client) error {
 			_, err := c.UpdateFunctionCode(ctx, &lambda.UpdateFunctionCodeInput{FunctionName: aws.String("zip"), ImageUri: orders})
 			return err
