@@ -151,6 +151,7 @@ func (r *tagRun) image(ctx context.Context, img *tagging.Image) error {
 	sent := context.WithoutCancel(ctx)
 	written := false
 	img.Remove = nil
+	defer func() { slices.Reverse(img.Remove) }() // the oldest went first
 	if img.Error != "" {
 		return nil
 	}
