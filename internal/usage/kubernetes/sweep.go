@@ -13,11 +13,13 @@ import (
 // maxReference is longer than any reference: it saves parsing long texts.
 const maxReference = 1024
 
-// Keys beside a reference without tag and digest that hold the one or the
-// other, as in the image values of Helm charts.
+// Keys of the parts of a reference that stand side by side, as in the image values
+// of Helm charts: a registry beside a repository, and a tag or a digest beside a
+// reference that has neither.
 var (
-	tagKeys    = []string{"tag", "imageTag", "version"}
-	digestKeys = []string{"digest", "imageDigest", "sha"}
+	repositoryKeys = []string{"repository", "image"}
+	tagKeys        = []string{"tag", "imageTag", "version"}
+	digestKeys     = []string{"digest", "imageDigest", "sha"}
 )
 
 // sweepJSON returns every string in a JSON value that looks like a reference
@@ -82,6 +84,23 @@ func walk(v any, found *[]string) {
 			if s, ok := e.(string); ok && looksLikeReference(s) {
 				joinSiblings(s, v, found)
 			}
+		}
+		joinRegistry(v, found)
+	}
+}
+
+// joinRegistry adds registry/repository where an object holds the two in fields of
+// their own.
+func joinRegistry(fields map[string]any, found *[]string) {
+	registry, ok := fields["registry"].(string)
+	if !ok {
+		return
+	}
+	for _, key := range repositoryKeys {
+		name, ok := fields[key].(string)
+		if repo := registry + "/" + name; ok && looksLikeReference(repo) {
+			*found = append(*found, repo)
+			joinSiblings(repo, fields, found)
 		}
 	}
 }

@@ -63,7 +63,10 @@ func TestSweepObject(t *testing.T) {
 			"b": {"image": "registry.example.com/b", "version": "not a tag"},
 			"c": {"image": "registry.example.com/c:1", "tag": "2"},
 			"d": {"repository": "registry.example.com/d", "tag": 20261120},
-			"e": {"repository": "registry.example.com/e", "tag": 1.10}
+			"e": {"repository": "registry.example.com/e", "tag": 1.10},
+			"f": {"registry": "registry.example.com", "repository": "apps/f", "tag": "1.2"},
+			"g": {"registry": "registry.example.com", "image": "apps/g:3", "tag": "4"},
+			"h": {"registry": 7, "repository": "apps/h"}
 		},
 		"status": {"image": "registry.example.com/seen@` + digest("cd") + `"}
 	}`))
@@ -74,6 +77,9 @@ func TestSweepObject(t *testing.T) {
 		{asked: "registry.example.com/a"},
 		{asked: "registry.example.com/a:1.10"},
 		{asked: "registry.example.com/a@" + digest("ab")},
+		{asked: "registry.example.com/apps/f"},
+		{asked: "registry.example.com/apps/f:1.2"},
+		{asked: "registry.example.com/apps/g:3"},
 		{asked: "registry.example.com/b"},
 		{asked: "registry.example.com/base:1"},
 		{asked: "registry.example.com/c:1"},
