@@ -401,7 +401,7 @@ func TestNameStaysWhileSomethingIsNotKnown(t *testing.T) {
 				repos := map[string]*Repository{"shop/web": New("shop/web").Add("a", Tags("a"), Age(48*time.Hour)).Add("b", Tags(tt.tags...), Age(time.Hour))}
 				w := startTagging(t, repos, func(c *Watching, w *watchWorld) {
 					c.Tag.Name = "production"
-					w.source.found, w.source.err = append(tt.uses, runs("ns/Pod/a", "shop/web:a", "")...), tt.err
+					w.source.found, w.source.err = slices.Concat(tt.uses, runs("ns/Pod/a", "shop/web:a", "")), tt.err
 					if tt.change != nil {
 						tt.change(w.app)
 					}
