@@ -21,7 +21,8 @@ const latestVersion = "$LATEST"
 var aliasName = regexp.MustCompile(`^[a-zA-Z0-9_-]*[a-zA-Z_-][a-zA-Z0-9_-]*$`)
 
 // lambdaImage is what the image of a function begins with: the standard host of a
-// registry (API reference, FunctionCode).
+// registry (API reference, FunctionCode), which is of the function's region
+// (developer guide, "Create a Lambda function using a container image").
 var lambdaImage = regexp.MustCompile(`^[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/`)
 
 // Lambda is AWS Lambda of one account and region. Its methods may be called by
@@ -106,7 +107,8 @@ func (f *Function) setCode(imageURI string) error {
 	server := f.region.Account.server
 	code := functionVersion{name: latestVersion, image: imageURI, modified: server.clock()}
 	if !f.archive {
-		if !lambdaImage.MatchString(imageURI) || !registryReference.MatchString(imageURI) {
+		parts := registryReference.FindStringSubmatch(imageURI)
+		if parts == nil || !lambdaImage.MatchString(imageURI) || parts[2] != f.region.Name {
 			return invalidValue("Source image %s is not valid. Provide a valid source image.", imageURI)
 		}
 		digest := server.resolve(imageURI)

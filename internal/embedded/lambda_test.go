@@ -114,6 +114,20 @@ func TestLambdaErrors(t *testing.T) {
 	}
 }
 
+// TestLambdaImageOfAnotherRegion: a function runs images of its own region.
+func TestLambdaImageOfAnotherRegion(t *testing.T) {
+	w := newWorld(embedded.Options{})
+	far := w.Account(home).Region("us-east-2")
+	repo := far.MustCreateRepository("orders", embedded.RepositoryOptions{})
+	push(repo, image("a"), "v1")
+	if _, err := w.region.Lambda().CreateFunction("orders", repo.URI()+":v1"); err == nil {
+		t.Error("a function has an image of another region")
+	}
+	if _, err := far.Lambda().CreateFunction("orders", repo.URI()+":v1"); err != nil {
+		t.Errorf("an image of its own region: %v", err)
+	}
+}
+
 // TestLambdaThrottling: Lambda has an answer of its own.
 func TestLambdaThrottling(t *testing.T) {
 	w, client := lambdaWorld()
