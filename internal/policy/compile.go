@@ -335,15 +335,18 @@ func (r *rule) matchTags(tags []string) bool {
 
 // describe names the rule's keeps for a reason.
 func (r *rule) describe() string {
-	switch len(r.keeps) {
+	switch name := r.title(); len(r.keeps) {
 	case 0:
-		return fmt.Sprintf("rule %s keeps nothing", r.Name)
+		return name + " keeps nothing"
 	case 1:
-		return fmt.Sprintf("the keep of rule %s does not hold", r.Name)
+		return fmt.Sprintf("the keep of %s does not hold", name)
 	default:
-		return fmt.Sprintf("none of the %d keeps of rule %s holds", len(r.keeps), r.Name)
+		return fmt.Sprintf("none of the %d keeps of %s holds", len(r.keeps), name)
 	}
 }
+
+// title names the rule in a sentence. One without a name is called rule 1 already.
+func (r *rule) title() string { return "rule " + strings.TrimPrefix(r.Name, "rule ") }
 
 // parseAge reads the value of a resource tag: a number of units, or a duration
 // with its own unit.

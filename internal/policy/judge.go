@@ -66,7 +66,7 @@ func (e *evaluation) archived() {
 		if d.Verdict == VerdictArchive && e.g.Images[d.Root].Status == image.Archived {
 			r := e.rule(k)
 			d.Verdict = VerdictKeep
-			d.Reasons = []Reason{{Code: CodeNotKept, Path: r.path, text: fmt.Sprintf("rule %s archives it, and it is archived", r.Name)}}
+			d.Reasons = []Reason{{Code: CodeNotKept, Path: r.path, text: r.title() + " archives it, and it is archived"}}
 		}
 	}
 }
