@@ -13,8 +13,8 @@ import (
 
 // Decode reads a snapshot that Encode wrote, to the end of r. It is strict: a
 // snapshot is taken as the proof that nothing else is in use, so whatever is
-// missing, unknown, twice there or cut off is a *FormatError. References are not
-// checked here.
+// missing, unknown, twice there or cut off is a *FormatError. So is a reference
+// that cannot be one: Encode writes none, and it was that of an image in use.
 func Decode(r io.Reader) (*Snapshot, error) {
 	dec := json.NewDecoder(r)
 	var w wire
@@ -174,6 +174,9 @@ func checkUse(u *image.Use) (field string, err error) {
 		return "reference", errMissing
 	case u.Holder == "":
 		return "holder", errMissing
+	}
+	if _, err := image.ParseReference(u.Reference); err != nil {
+		return "reference", err
 	}
 	if u.ImageID != "" {
 		if _, err := image.ParseDigest(u.ImageID); err != nil {

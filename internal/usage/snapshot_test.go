@@ -135,6 +135,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"use without a state", withUse(`"source":"ecs","reference":"a","holder":"b"`), "uses[0].state", "missing"},
 		{"use with another state", withUse(`"source":"ecs","state":"asleep","reference":"a","holder":"b"`), "uses[0].state", `"asleep"`},
 		{"use without a reference", withUse(`"source":"ecs","state":"running","holder":"b"`), "uses[0].reference", "missing"},
+		{"use of a reference with a damaged digest", withUse(`"source":"ecs","state":"running","reference":"a@sha256:0123","holder":"b"`), "uses[0].reference", `"a@sha256:0123"`},
 		{"use without a holder", withUse(`"source":"ecs","state":"running","reference":"a"`), "uses[0].holder", "missing"},
 		{"use with a bad image id", withUse(use + `,"imageId":"1234"`), "uses[0].imageId", `"1234"`},
 		{"two snapshots", head + sources + `"uses":[]} {}`, "", "something follows"},
