@@ -61,6 +61,9 @@ type App struct {
 	Repositories policy.Repositories
 	// Shard narrows the run to its part of the repositories.
 	Shard plan.Shard
+	// Scope is what the flags made the run about, as plans say it: Readers,
+	// Repositories and Judge follow from it.
+	Scope plan.Scope
 	// All lists kept images in plans too.
 	All bool
 	// ExactSizes reads every manifest, so that shared layers are counted.
@@ -211,7 +214,7 @@ func (a *App) Plan(ctx context.Context) (*Outcome, error) {
 			return nil, ctx.Err()
 		}
 	}
-	out := &Outcome{Plan: &plan.Plan{Tool: a.Version, CreatedAt: a.Now().UTC().Truncate(time.Second), Config: a.ConfigHash, Shard: a.Shard}}
+	out := &Outcome{Plan: &plan.Plan{Tool: a.Version, CreatedAt: a.Now().UTC().Truncate(time.Second), Config: a.ConfigHash, Shard: a.Shard, Scope: a.Scope}}
 	out.Plan.Warnings = warnings
 	group.Go(func() error { return a.judgeAll(ctx, wait, out) })
 	if err := group.Wait(); err != nil {

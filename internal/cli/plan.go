@@ -120,7 +120,7 @@ func (r *run) planOrMerge(ctx context.Context, saved []string) (*app.Outcome, er
 		}
 		plans = append(plans, p)
 	}
-	merged, err := plan.Merge(plans, r.Policy.Limits(), r.Price)
+	merged, err := plan.Merge(plans, saved, r.Policy.Limits(), r.Price)
 	if err != nil {
 		return nil, &exitError{exitUsage, err}
 	}

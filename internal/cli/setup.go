@@ -92,6 +92,10 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 	if err != nil {
 		return nil, err
 	}
+	scope := plan.Scope{Registry: f.registry, Repositories: f.repositories}
+	if f.now != "" {
+		scope.Now = judge()
+	}
 	repositories, errs := policy.CompileRepositories(f.repositories)
 	for _, err := range errs { // one is enough to stop
 		return nil, usageError("--repository: %w", err)
@@ -125,7 +129,7 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		},
 		UsageNone: cfg.Usage.None, Policy: cfg.Compiled, ConfigHash: cfg.Hash(), Version: Version(),
 		Price: plan.Price{PerGBMonth: cfg.Price.PerGBMonth, Currency: cfg.Price.Currency},
-		Judge: judge, Now: w.Now, Recheck: recheck, Repositories: repositories, Shard: shard,
+		Judge: judge, Now: w.Now, Recheck: recheck, Repositories: repositories, Shard: shard, Scope: scope,
 		Store: planfile.NewStore(), Progress: &app.Progress{}, Log: log,
 	}
 	if err := r.openAll(ctx, env); err != nil {

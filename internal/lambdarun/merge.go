@@ -67,7 +67,7 @@ func (r *run) merge(ctx, _ context.Context) error {
 	}
 	// What acts is looked for first: joined plans share their repositories.
 	parts, takes := acting(paths, plans)
-	merged, err := plan.Merge(all, r.App.Policy.Limits(), r.App.Price)
+	merged, err := plan.Merge(all, paths, r.App.Policy.Limits(), r.App.Price)
 	if err != nil {
 		return err
 	}
@@ -154,7 +154,7 @@ func (r *run) withMissing(ctx context.Context, plans []*plan.Plan) ([]*plan.Plan
 	blank := make([]*plan.Plan, len(missing))
 	for i, s := range missing {
 		blank[i] = &plan.Plan{
-			Schema: first.Schema, Tool: first.Tool, CreatedAt: first.CreatedAt, Config: first.Config, Shard: s, Sources: slices.Clone(first.Sources),
+			Schema: first.Schema, Tool: first.Tool, CreatedAt: first.CreatedAt, Config: first.Config, Shard: s, Scope: first.Scope, Sources: slices.Clone(first.Sources),
 		}
 		all = append(all, blank[i])
 	}

@@ -24,7 +24,9 @@ type Plan struct {
 	Config string
 	// Shard is the part of the repositories that it is about; the zero value is
 	// all of them.
-	Shard      Shard
+	Shard Shard
+	// Scope is what its flags made the run about.
+	Scope      Scope
 	Sources    []Source
 	Registries []Registry
 	Totals     Totals
@@ -42,6 +44,9 @@ type Source struct {
 	Ignored bool   `json:"ignored,omitempty"`
 	Detail  string `json:"detail,omitempty"`
 }
+
+// isGap reports whether the source holds images back.
+func (s Source) isGap() bool { return s.Status != "ok" && !s.Ignored }
 
 // Registry is the part of a plan about one registry.
 type Registry struct {
@@ -175,7 +180,7 @@ func Unread(name, why string) Repository {
 // HasGaps reports whether a repository, or a source that was not overridden, is
 // a gap.
 func (p *Plan) HasGaps() bool {
-	return slices.ContainsFunc(p.Sources, func(s Source) bool { return s.Status != "ok" && !s.Ignored }) ||
+	return slices.ContainsFunc(p.Sources, Source.isGap) ||
 		slices.ContainsFunc(p.Registries, func(reg Registry) bool {
 			return slices.ContainsFunc(reg.Repositories, func(r Repository) bool { return r.Gap != "" })
 		})

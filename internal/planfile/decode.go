@@ -54,6 +54,8 @@ func Read(r io.Reader, store *Store) (*plan.Plan, error) {
 				p.Shard, err = plan.ParseShard(shard)
 			}
 			return err
+		case "scope":
+			return d.Decode(&p.Scope)
 		case "sources":
 			return d.Decode(&p.Sources)
 		case "totals":

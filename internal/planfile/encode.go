@@ -38,6 +38,9 @@ func write(w io.Writer, p *plan.Plan) (id string, err error) {
 	if shard := p.Shard.String(); shard != "" {
 		e.text(",\n \"shard\": ").json(shard)
 	}
+	if !p.Scope.IsZero() {
+		e.text(",\n \"scope\": ").json(p.Scope)
+	}
 	e.text(",\n \"sources\": [")
 	for i, s := range p.Sources {
 		e.comma(i, "\n  ").json(s)

@@ -59,6 +59,7 @@ func example(t testing.TB, store *planfile.Store, repositories, images int) *pla
 	t.Helper()
 	p := &plan.Plan{
 		Schema: plan.Schema, Tool: "test", CreatedAt: time.Date(2026, 6, 15, 12, 0, 0, 0, time.UTC), Config: "sha256:00", Shard: plan.Shard{Part: 2, Of: 3},
+		Scope:      plan.Scope{Registry: "prod", Repositories: []string{"r*", "!r9"}, Now: time.Date(2026, 6, 1, 0, 0, 0, 500, time.UTC)},
 		Sources:    []plan.Source{{Name: "ecs", Uses: 3, Status: "ok"}},
 		Registries: []plan.Registry{{Name: "prod", Host: "111122223333.dkr.ecr.eu-west-1.amazonaws.com"}},
 		Warnings:   []string{"a <warning> & \"more\""},
