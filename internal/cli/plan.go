@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/regsweep/regsweep/internal/app"
 	"github.com/regsweep/regsweep/internal/image"
-	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/planfile"
 	"github.com/regsweep/regsweep/internal/render"
@@ -40,8 +37,11 @@ machines; --merge joins the saved plans of all parts into that of the whole:
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit 10 when the plan deletes something")
 	cmd.Flags().StringVar(&out, "out", "", "save the plan to this `file` or s3://bucket/key for apply")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if merge == (len(args) == 0) {
-			return usageError("plan takes saved plans with --merge, and no arguments without (see %s --help)", cmd.CommandPath())
+		switch {
+		case merge && len(args) == 0:
+			return usageError("--merge joins the saved plans of all shards: name their files (see %s --help)", cmd.CommandPath())
+		case !merge && len(args) > 0:
+			return usageError("unexpected argument %q: saved plans are joined with --merge, and carried out by regsweep apply (see %s --help)", args[0], cmd.CommandPath())
 		}
 		flag := f.narrowing()
 		if exact {
@@ -58,6 +58,11 @@ machines; --merge joins the saved plans of all parts into that of the whole:
 		target, err := r.target(out)
 		if err != nil {
 			return err
+		}
+		for _, path := range args {
+			if same(path, out) {
+				return usageError("--out %s: this is one of the plans to join; save the whole elsewhere", out)
+			}
 		}
 		if err := r.withJournal(); err != nil {
 			return err
@@ -118,6 +123,11 @@ func (r *run) planOrMerge(ctx context.Context, saved []string) (*app.Outcome, er
 		if err := r.Check(p); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
+		if r.All {
+			if err := listsAll(p, path); err != nil {
+				return nil, err
+			}
+		}
 		plans = append(plans, p)
 	}
 	merged, err := plan.Merge(plans, saved, r.Policy.Limits(), r.Price)
@@ -125,6 +135,24 @@ func (r *run) planOrMerge(ctx context.Context, saved []string) (*app.Outcome, er
 		return nil, &exitError{exitUsage, err}
 	}
 	return &app.Outcome{Plan: merged, Gaps: merged.HasGaps()}, nil
+}
+
+// listsAll refuses a plan that was saved without its kept images: --all cannot
+// list them.
+func listsAll(p *plan.Plan, path string) error {
+	for i := range p.Registries {
+		for k := range p.Registries[i].Repositories {
+			r := &p.Registries[i].Repositories[k]
+			listed, err := r.Listed()
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			if listed < r.Totals.Images {
+				return usageError("--merge joins saved plans as they are, and %s has no kept images: --all goes with the runs that make them, too", path)
+			}
+		}
+	}
+	return nil
 }
 
 // plan makes a plan and shows progress meanwhile.
@@ -151,26 +179,4 @@ func (r *run) show(w io.Writer, color bool, p *plan.Plan) error {
 		return render.HTML(w, p, render.HTMLOptions{Options: opts})
 	}
 	return render.Plan(w, p, opts)
-}
-
-// target returns what an --out names, or nil for none.
-func (r *run) target(path string) (*objects.Object, error) {
-	if path == "" {
-		return nil, nil
-	}
-	o, err := objects.Open(path, objects.Env{AWS: r.env.AWS})
-	if err != nil {
-		return nil, usageError("--out: %w", err)
-	}
-	if objects.IsS3(path) {
-		return o, nil
-	}
-	// Said before a long run, and not after it.
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil, usageError("--out %s: this is a folder; name a file in it", path)
-	}
-	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
-		return nil, usageError("--out %s: there is no folder %s", path, filepath.Dir(path))
-	}
-	return o, nil
 }

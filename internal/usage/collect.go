@@ -266,7 +266,11 @@ func (t tally) status(name string, causes []string, ignored bool, notes []string
 		s.Detail = addDetail(s.Detail, oneLine(note, maxNote))
 	}
 	if n := len(t.refused); n > 0 {
-		s.Detail = addDetail(s.Detail, fmt.Sprintf("%s cannot be image references: %s", count(n, "string"), examples(t.refused)))
+		what := "image references"
+		if n == 1 {
+			what = "an image reference"
+		}
+		s.Detail = addDetail(s.Detail, fmt.Sprintf("%s cannot be %s: %s", count(n, "string"), what, examples(t.refused)))
 	}
 	return s
 }

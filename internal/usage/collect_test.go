@@ -146,7 +146,7 @@ func TestCollectStatus(t *testing.T) {
 		{"no references", answers("s", running("a", "D D", ""), running("b", "C C", ""), running("a", "B B", ""), running("a", "A A", ""), running("c", "D D", "")), false,
 			Status{"s", 0, "ok", `4 strings cannot be image references: "A A", "B B", "C C", …`}, false},
 		{"a long string", answers("s", running("a", long+" ", ""), running("a", long+"/ü", "")), false,
-			Status{"s", 1, "ok", `1 string cannot be image references: "` + long[:97] + `…"`}, false},
+			Status{"s", 1, "ok", `1 string cannot be an image reference: "` + long[:97] + `…"`}, false},
 		{"notes", Entry{Source: fake{"s", func(context.Context) (Findings, error) {
 			return Findings{Notes: []string{"3 functions\nare not images", "one more"}}, nil
 		}}}, false, Status{"s", 0, "ok", "3 functions are not images; one more"}, false},
