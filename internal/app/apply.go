@@ -290,7 +290,7 @@ func (a *App) applyRepository(ctx context.Context, reader registry.Reader, write
 	if errors.As(err, &gap) {
 		r.Gap, r.Held, err = gap.Error(), true, nil
 	}
-	if host := reader.Identity().Host; len(a.unfinished.Of(host, repo.Name)) > 0 {
+	if host := reader.Identity().Host; a.unfinished.Follows(host, repo.Name) {
 		for _, i := range s.deleted {
 			a.unfinished.Gone(host, repo.Name, judged.Graph.Images[i].Digest)
 		}

@@ -60,7 +60,7 @@ func (a *App) end(ctx context.Context, run *journal.Run, report *plan.Report, er
 			a.Log.Warn("journals of earlier runs are read again next time", "error", err)
 		}
 	}
-	e := journal.End{Deleted: report.Deleted, Archived: report.Archived, Failed: report.Failed, NothingOf: a.unfinished.NothingOf()}
+	e := journal.End{Deleted: report.Deleted, Archived: report.Archived, Failed: report.Failed, NothingOf: a.unfinished.NothingOf(), Answers: a.unfinished.Answers()}
 	if err != nil {
 		e.Error = Why(ctx, err).Error()
 	}

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -35,6 +36,8 @@ type RunHistory struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 	// Torn says that the last record is not whole.
 	Torn bool `json:"torn,omitempty"`
+	// FinishedBy is the later run that found nothing of this one half done.
+	FinishedBy string `json:"finishedBy,omitempty"`
 	// Unfinished is how many members of families may be there although their
 	// roots are gone, as far as neither this run nor a later one deleted them or
 	// found that they are not there.
@@ -63,7 +66,8 @@ type Event struct {
 	Size       int64         `json:"size,omitempty"`
 	Rule       string        `json:"rule,omitempty"`
 	Reasons    []plan.Reason `json:"reasons,omitempty"`
-	// Outcome is unknown where the run ended before it was written down.
+	// Outcome is unknown where the run ended before it was written down, and no
+	// later run looked.
 	Outcome State  `json:"outcome"`
 	Detail  string `json:"detail,omitempty"`
 }
@@ -103,6 +107,8 @@ func (p *Place) History(ctx context.Context, f Filter) (*History, error) {
 		}
 		told = append(told, runs...)
 	}
+	// A file may be called anything, and have several runs.
+	slices.SortStableFunc(told, func(a, b *telling) int { return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.Run, b.Run)) })
 	settle(told)
 	for _, r := range told {
 		if !r.Began.Before(f.Since) && (len(r.Events) > 0 || f.Interrupted && (r.Interrupted || r.Error != "")) {
@@ -125,10 +131,13 @@ type telling struct {
 	follow  *interrupted
 	// settled says that a later run found nothing left of it.
 	settled bool
-	// gone is what it deleted, and left what of its families may be there after
-	// all runs. nothingOf are earlier runs of which it found nothing.
-	gone, left map[lost]bool
-	nothingOf  []string
+	// asked is what it was about to delete, and whether that is gone. left is what
+	// of its families may be there after all runs.
+	asked, left map[lost]bool
+	// unknown are the events of deletions whose outcome nobody knows yet.
+	unknown []int
+	// end is its last record, or nil.
+	end *End
 }
 
 // told are the events of a batch: where the first is, and which images of the
@@ -177,7 +186,7 @@ func begun(e *Entry, source string) *telling {
 			Run: e.Run, Plan: e.Begin.Plan, PlannedAt: e.Begin.PlannedAt, Tool: e.Begin.Tool, Began: e.Time,
 			Interrupted: true, Source: source, Events: []Event{},
 		},
-		hosts: map[string]string{}, batches: map[int]told{}, follow: follow(e.Begin), gone: map[lost]bool{},
+		hosts: map[string]string{}, batches: map[int]told{}, follow: follow(e.Begin), asked: map[lost]bool{},
 	}
 	for _, reg := range e.Begin.Registries {
 		r.hosts[reg.Name] = reg.Host
@@ -192,12 +201,16 @@ func (r *telling) add(e *Entry, f Filter) {
 	switch {
 	case e.Before != nil:
 		r.follow.before(e.Before)
+		r.settled, r.FinishedBy = false, "" // it went on
 		t := told{
 			at: len(r.Events), wanted: make([]bool, len(e.Before.Images)),
 			action: e.Before.Action, repository: repository{r.hosts[e.Before.Registry], e.Before.Repository},
 		}
 		for i := range e.Before.Images {
 			event := r.event(e, &e.Before.Images[i])
+			if t.action == Delete {
+				r.asked[lost{t.repository, event.Digest}] = false
+			}
 			if t.wanted[i] = f.Event(&event); t.wanted[i] {
 				r.Events = append(r.Events, event)
 			}
@@ -220,12 +233,15 @@ func (r *telling) add(e *Entry, f Filter) {
 			at++
 		}
 	case e.Settled != nil:
-		r.settled = true
+		r.settled, r.FinishedBy = true, e.Settled.By
 	case e.End != nil:
 		r.Interrupted, r.Ended, r.Error = false, e.Time, e.End.Error
-		r.nothingOf = e.End.NothingOf
+		r.end = e.End
 	}
 }
+
+// noAnswer is why the outcome of an image is unknown.
+const noAnswer = "the run ended before the answer was written down"
 
 // event is what is known of an image of a batch before its result is.
 func (r *telling) event(e *Entry, img *Image) Event {
@@ -233,6 +249,6 @@ func (r *telling) event(e *Entry, img *Image) Event {
 		Time: e.Time, Action: e.Before.Action, Registry: e.Before.Registry, Host: r.hosts[e.Before.Registry], Repository: e.Before.Repository,
 		Digest: img.Digest, Tags: slices.Clip(img.Tags), Tag: img.Tag, Kind: img.Kind, Root: img.Root, Size: img.Size,
 		Rule: img.Rule, Reasons: img.Reasons,
-		Outcome: Unknown, Detail: "the run ended before the answer was written down",
+		Outcome: Unknown, Detail: noAnswer,
 	}
 }

@@ -106,11 +106,36 @@ func (p *Place) Sources(ctx context.Context) ([]Source, error) {
 			list = append(list, Source{place: p, name: run, ended: slices.Contains(names, run+settled)})
 		}
 	}
-	// By the names of the runs, of which none is a file's.
-	slices.SortFunc(list, func(a, b Source) int {
-		return strings.Compare(strings.TrimSuffix(a.name, suffix), strings.TrimSuffix(b.name, suffix))
-	})
+	order := map[string]string{}
+	for _, s := range list {
+		order[s.name] = s.order()
+	}
+	slices.SortStableFunc(list, func(a, b Source) int { return strings.Compare(order[a.name], order[b.name]) })
 	return list, nil
+}
+
+// order is by what the sources of a folder are sorted: the name of the run, or of
+// the first one in a file that somebody gave a name of its own. What cannot be
+// read is the first; who reads it says so.
+func (s Source) order() string {
+	run := strings.TrimSuffix(s.name, suffix)
+	if s.place.isS3() || isName(run) {
+		return run
+	}
+	f, err := os.Open(s.String())
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	line, err := bufio.NewReader(f).ReadBytes('\n')
+	if err != nil {
+		return ""
+	}
+	rec, err := decode(line, false)
+	if err != nil {
+		return ""
+	}
+	return nameOf(rec.Time, s.name)
 }
 
 // Settled reports whether nothing of the source is left half done. It reads the

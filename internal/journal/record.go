@@ -143,9 +143,29 @@ type End struct {
 	Failed   int  `json:"failed"`
 	// Error is what ended the run early.
 	Error string `json:"error,omitempty"`
-	// NothingOf are interrupted runs of which nothing is left after this one, as
-	// far as their journals went when it began.
+	// NothingOf are interrupted runs of which nothing is left half done after this
+	// one, as far as their journals went when it began.
 	NothingOf []string `json:"nothingOf,omitempty"`
+	// Answers say of interrupted runs what became of the images of which they wrote
+	// no outcome.
+	Answers []Answer `json:"answers,omitempty"`
+}
+
+// Answer says that a later run looked at all images that an interrupted run was
+// about to delete, and of which that wrote no outcome. What is not among There is
+// gone.
+type Answer struct {
+	// Run is the interrupted run.
+	Run   string  `json:"run"`
+	There []There `json:"there,omitempty"`
+}
+
+// There is an image that is still there.
+type There struct {
+	// Host is that of the registry.
+	Host       string       `json:"host"`
+	Repository string       `json:"repository"`
+	Digest     image.Digest `json:"digest"`
 }
 
 // Settled says that another run found nothing left of this one, which was

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -28,6 +29,11 @@ func (u *Unfinished) Look(host, name string, there func(image.Digest) bool) {
 			found[d] = true
 		}
 	}
+	for d := range u.unknown[key] {
+		if there(d) {
+			found[d] = true
+		}
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.seen[key] = found
@@ -41,11 +47,27 @@ func (u *Unfinished) Listed(host string, there func(name string) bool) {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for key := range u.repositories {
+	gone := func(key repository) {
 		if key.registry == host && !there(key.name) {
 			u.seen[key] = map[image.Digest]bool{}
 		}
 	}
+	for key := range u.repositories {
+		gone(key)
+	}
+	for key := range u.unknown {
+		gone(key)
+	}
+}
+
+// Follows reports whether something in a repository is followed, so that Gone is
+// to be told.
+func (u *Unfinished) Follows(host, name string) bool {
+	if u == nil {
+		return false
+	}
+	key := repository{host, name}
+	return len(u.repositories[key]) > 0 || len(u.unknown[key]) > 0
 }
 
 // Gone notes that an image of a repository that was looked at was deleted since.
@@ -58,18 +80,57 @@ func (u *Unfinished) Gone(host, name string, d image.Digest) {
 	delete(u.seen[repository{host, name}], d)
 }
 
-// NothingOf returns the names of the runs that may have left something, and of
-// which nothing is there any more, oldest first.
+// NothingOf returns the names of the runs of which nothing is left half done,
+// oldest first: what they may have left of families was looked at and is not
+// there, and the images of which they wrote no outcome were looked at.
 func (u *Unfinished) NothingOf() (runs []string) {
 	if u == nil {
 		return nil
 	}
 	for _, r := range slices.Backward(u.runs) {
-		if len(r.left) > 0 && u.nothingOf(r) {
+		if u.nothingOf(r) {
 			runs = append(runs, r.run)
 		}
 	}
 	return runs
+}
+
+// Answers returns of each run, oldest first, what is still there of the images of
+// which it wrote no outcome, where all of these were looked at.
+func (u *Unfinished) Answers() (answers []Answer) {
+	if u == nil {
+		return nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, r := range slices.Backward(u.runs) {
+		if len(r.unknown) == 0 || !u.looked(r.unknown) {
+			continue
+		}
+		a := Answer{Run: r.run}
+		for key, digests := range r.unknown {
+			for _, d := range digests {
+				if u.seen[key][d] {
+					a.There = append(a.There, There{key.registry, key.name, d})
+				}
+			}
+		}
+		slices.SortFunc(a.There, func(a, b There) int {
+			return cmp.Or(cmp.Compare(a.Host, b.Host), cmp.Compare(a.Repository, b.Repository), a.Digest.Compare(b.Digest))
+		})
+		answers = append(answers, a)
+	}
+	return answers
+}
+
+// looked reports whether all repositories of these images were looked at.
+func (u *Unfinished) looked(images map[repository][]image.Digest) bool {
+	for key := range images {
+		if _, seen := u.seen[key]; !seen {
+			return false
+		}
+	}
+	return true
 }
 
 // Settle writes into the journals of the runs of which nothing is left, as Look
@@ -88,23 +149,17 @@ func (p *Place) Settle(ctx context.Context, u *Unfinished, by string, now time.T
 	return errors.Join(errs...)
 }
 
-// nothingOf reports whether all that a run may have left was looked at and is
-// not there.
+// nothingOf reports whether all that a run may have left was looked at and is not
+// there, and it is known what became of all that it asked for.
 func (u *Unfinished) nothingOf(r openRun) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for key, digests := range r.left {
-		found, seen := u.seen[key]
-		if !seen {
+		if slices.ContainsFunc(digests, func(d image.Digest) bool { return u.seen[key][d] }) {
 			return false
 		}
-		for _, d := range digests {
-			if found[d] {
-				return false
-			}
-		}
 	}
-	return true
+	return u.looked(r.left) && u.looked(r.unknown)
 }
 
 func (r openRun) settle(ctx context.Context, by string, now time.Time) error {

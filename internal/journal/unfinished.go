@@ -20,6 +20,8 @@ type Unfinished struct {
 
 	// runs are those that are not settled, newest first.
 	runs []openRun
+	// unknown are the images of which they wrote no outcome.
+	unknown map[repository]map[image.Digest]bool
 
 	mu sync.Mutex
 	// seen are the repositories that were looked at since, with what of them is
@@ -35,6 +37,9 @@ type openRun struct {
 	last time.Time
 	// left is what it may have left, by host and name of the repository.
 	left map[repository][]image.Digest
+	// unknown are the images that it was about to delete, and of which it wrote no
+	// outcome.
+	unknown map[repository][]image.Digest
 }
 
 // Runs returns how many runs may have left something.
@@ -59,7 +64,10 @@ func (u *Unfinished) Of(host, name string) map[image.Digest]policy.Unfinished {
 // itself that nothing is left of it, only the end is read. What cannot be read
 // is among the errors; nothing is known of it.
 func (p *Place) Unfinished(ctx context.Context) (*Unfinished, []error) {
-	u := &Unfinished{repositories: map[repository]map[image.Digest]policy.Unfinished{}, seen: map[repository]map[image.Digest]bool{}}
+	u := &Unfinished{
+		repositories: map[repository]map[image.Digest]policy.Unfinished{},
+		unknown:      map[repository]map[image.Digest]bool{}, seen: map[repository]map[image.Digest]bool{},
+	}
 	sources, err := p.Sources(ctx)
 	if err != nil {
 		return u, []error{err}
@@ -87,9 +95,17 @@ type interrupted struct {
 	begin    *Begin
 	last     time.Time
 	settled  bool
-	batches  map[int]Batch
+	batches  map[int]sent
 	families map[repository]*families
 	order    []repository
+	// unknown are the images whose call had no answer.
+	unknown map[repository][]image.Digest
+}
+
+// sent is a deletion without a result.
+type sent struct {
+	at     repository
+	images []image.Digest
 }
 
 // add reads a source.
@@ -119,14 +135,15 @@ func (u *Unfinished) add(ctx context.Context, s Source) error {
 	}
 	for _, name := range slices.Backward(order) {
 		if r := runs[name]; !r.settled {
-			u.runs = append(u.runs, openRun{s, name, r.last, u.take(r)})
+			left, unknown := u.take(r)
+			u.runs = append(u.runs, openRun{s, name, r.last, left, unknown})
 		}
 	}
 	return nil
 }
 
 func follow(b *Begin) *interrupted {
-	return &interrupted{begin: b, batches: map[int]Batch{}, families: map[repository]*families{}}
+	return &interrupted{begin: b, batches: map[int]sent{}, families: map[repository]*families{}, unknown: map[repository][]image.Digest{}}
 }
 
 func (r *interrupted) before(b *Batch) {
@@ -141,22 +158,48 @@ func (r *interrupted) before(b *Batch) {
 		r.order = append(r.order, at)
 	}
 	f.before(b.Images)
-	r.batches[b.Batch] = Batch{Registry: b.Registry, Repository: b.Repository}
+	images := make([]image.Digest, len(b.Images))
+	for i := range b.Images {
+		images[i] = b.Images[i].Digest
+	}
+	r.batches[b.Batch] = sent{at, images}
 }
 
 func (r *interrupted) after(res *Result) {
-	if b, ok := r.batches[res.Batch]; ok {
-		r.families[repository{b.Registry, b.Repository}].after(res.Images)
+	b, ok := r.batches[res.Batch]
+	if !ok {
+		return
+	}
+	delete(r.batches, res.Batch)
+	r.families[b.at].after(res.Images)
+	for _, o := range res.Images {
+		if o.Outcome == Unknown {
+			r.unknown[b.at] = append(r.unknown[b.at], o.Digest)
+		}
 	}
 }
 
-// take adds what is left of a run, and returns it.
-func (u *Unfinished) take(r *interrupted) map[repository][]image.Digest {
+// take adds what is left of a run, and returns it, with the images of which it
+// wrote no outcome.
+func (u *Unfinished) take(r *interrupted) (left, unknown map[repository][]image.Digest) {
 	hosts := map[string]string{}
 	for _, reg := range r.begin.Registries {
 		hosts[reg.Name] = reg.Host
 	}
-	left := map[repository][]image.Digest{}
+	left, unknown = map[repository][]image.Digest{}, map[repository][]image.Digest{}
+	for _, b := range r.batches {
+		r.unknown[b.at] = append(r.unknown[b.at], b.images...)
+	}
+	for at, digests := range r.unknown {
+		key := repository{hosts[at.registry], at.name}
+		unknown[key] = digests
+		if u.unknown[key] == nil {
+			u.unknown[key] = map[image.Digest]bool{}
+		}
+		for _, d := range digests {
+			u.unknown[key][d] = true
+		}
+	}
 	for _, at := range r.order {
 		for _, l := range r.families[at].unfinished() {
 			key := repository{hosts[at.registry], at.name}
@@ -171,5 +214,5 @@ func (u *Unfinished) take(r *interrupted) map[repository][]image.Digest {
 			}
 		}
 	}
-	return left
+	return left, unknown
 }

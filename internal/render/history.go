@@ -29,6 +29,8 @@ func History(w io.Writer, h *journal.History, opts Options) error {
 func (p *page) run(r *journal.RunHistory) {
 	p.line("%s  plan %s of %s", p.style("run "+clean(r.Run), bold), short(r.Plan), moment(r.PlannedAt))
 	switch {
+	case r.Interrupted && r.FinishedBy != "":
+		p.line("  %s nothing of it is half done since run %s", p.style("interrupted:", amber), clean(r.FinishedBy))
 	case r.Torn:
 		p.line("  %s its last record is not whole", p.style("interrupted:", amber))
 	case r.Interrupted:
@@ -81,13 +83,14 @@ func outcome(e *journal.Event) string {
 
 // whatFor says why something was done, or why it was not.
 func whatFor(e *journal.Event) string {
-	if e.Outcome != journal.Done {
+	if len(e.Reasons) == 0 || e.Outcome != journal.Done && e.Outcome != journal.Unknown {
 		return clean(e.Detail)
 	}
-	for _, reason := range e.Reasons {
-		return clean(fmt.Sprintf("%s: %s", reason.Code, reason.Detail))
+	why := fmt.Sprintf("%s: %s", e.Reasons[0].Code, e.Reasons[0].Detail)
+	if e.Outcome == journal.Unknown && e.Detail != "" {
+		why += " (" + e.Detail + ")"
 	}
-	return ""
+	return clean(why)
 }
 
 // short is a digest, or an id, for a table.
