@@ -52,10 +52,21 @@ func (r *run) close() {
 	runtime.ReadMemStats(&memory)
 	r.Log.Debug("run ended", "calls", total.Calls, "retries", total.Retries, "throttled", total.Throttled,
 		"images", r.Progress.Counts().Images, "allocatedBytes", memory.TotalAlloc, "systemBytes", memory.Sys)
-	if err := errors.Join(r.env.Manifests.Warning(), r.env.Manifests.Close(), r.Store.Close()); err != nil {
-		r.Log.Warn("end the run", "error", err)
+	for _, end := range []struct {
+		problem string
+		err     error
+	}{
+		{cacheProblem, r.env.Manifests.Warning()}, {cacheProblem, r.env.Manifests.Close()}, {"the temporary file of the plan cannot be given back", r.Store.Close()},
+	} {
+		if end.err != nil {
+			r.Log.Warn(end.problem, "error", end.err)
+		}
 	}
 }
+
+// cacheProblem is the message of a log about the cache of manifests; the error
+// says what follows from it.
+const cacheProblem = "problem with the cache of manifests"
 
 // configPath returns the path of the configuration.
 func (f *flags) configPath(w *World) string {
@@ -119,7 +130,7 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 	if env.CacheDir != "" {
 		store = manifests.Open(env.CacheDir)
 		if err := store.Warning(); err != nil {
-			log.Warn("manifests will be read again in every run", "error", err)
+			log.Warn(cacheProblem, "error", err)
 		}
 	}
 	r := &run{world: w, flags: f, config: cfg, env: config.RegistryEnv{AWS: session, Now: w.Now, Manifests: store}}

@@ -50,13 +50,25 @@ func Open(cacheDir string) *Store {
 		s.writable = err == nil
 	}
 	if err != nil {
-		s.warning = fmt.Errorf("cache of manifests cannot be written: %w", err)
-		if s.file, err = os.Open(path); err != nil {
-			return s // the warning is already about the folder
-		}
+		s.openReadOnly(path, err)
 	}
-	s.catchUp()
+	if s.file != nil {
+		s.catchUp()
+	}
 	return s
+}
+
+// openReadOnly opens what cannot be written, and why, for reading.
+func (s *Store) openReadOnly(path string, why error) {
+	// A folder can be opened, too, and every read of it fails.
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+		if s.file, err = os.Open(path); err == nil {
+			s.warning = fmt.Errorf("it is read and cannot be written: what it does not have is read again in every run: %w", why)
+			return
+		}
+		s.file = nil
+	}
+	s.warning = fmt.Errorf("it cannot be used: manifests are read again in every run: %w", why)
 }
 
 // Warning returns the first problem with the folder, once; nil means none that
@@ -145,7 +157,7 @@ func (s *Store) Put(entries []Entry) {
 		return
 	}
 	if _, err := s.file.Write(records); err != nil {
-		s.warn(fmt.Errorf("write to the cache of manifests: %w", err))
+		s.warn(fmt.Errorf("what is new is read again in the next run: %w", err))
 		s.writable = false
 	}
 	s.catchUp()
@@ -174,7 +186,7 @@ func (s *Store) catchUp() {
 	})
 	s.end = end
 	if err != nil {
-		s.warn(fmt.Errorf("read the cache of manifests: %w", err))
+		s.warn(fmt.Errorf("what cannot be read of it is read again from the registry: %w", err))
 	}
 }
 

@@ -2,13 +2,16 @@ package manifests
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -301,6 +304,49 @@ func TestStoreUnusableFolder(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Errorf("close: %v", err)
+	}
+}
+
+// TestStoreFolderForFile has a folder where the file should be: that is said when
+// the store is opened, and not again.
+func TestStoreFolderForFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(logPath(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := Open(dir)
+	if err := s.Warning(); err == nil || !strings.Contains(err.Error(), "it cannot be used: manifests are read again in every run: ") {
+		t.Errorf("warning: %v", err)
+	}
+	s.Put(entriesOf(0, 3))
+	s.Refresh()
+	if got := known(t, s, 3); got != nil {
+		t.Errorf("known: %v, want nothing", got)
+	}
+	if err := errors.Join(s.Warning(), s.Close()); err != nil {
+		t.Errorf("later: %v", err)
+	}
+}
+
+// TestStoreReadOnly: what is there is read, and the warning says what is not.
+func TestStoreReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	openStore(t, dir).Put(entriesOf(0, 2))
+	s := Open(t.TempDir())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.index, s.end = map[uint64]place{}, 0
+	s.openReadOnly(logPath(dir), fs.ErrPermission) // root may write to every file
+	t.Cleanup(func() { _ = s.Close() })
+	s.Put(entriesOf(2, 3))
+	s.Refresh()
+	if diff := cmp.Diff([]int{0, 1}, known(t, s, 3)); diff != "" {
+		t.Errorf("known (-want +got):\n%s", diff)
+	}
+	want := "it is read and cannot be written: what it does not have is read again in every run: "
+	if err := s.Warning(); !errors.Is(err, fs.ErrPermission) || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("warning: %v", err)
 	}
 }
 
