@@ -12,10 +12,45 @@ import (
 )
 
 // NotFoundError says that no image of this name is in the registries.
-type NotFoundError struct{ Name string }
+type NotFoundError struct {
+	Name string
+	// Repository says that a digest alone is no name here.
+	Repository bool
+}
 
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("%s: no such image in the configured registries; name it as repository:tag, repository@sha256:…, sha256:… or with the registry's host", e.Name)
+	bare := ", sha256:…"
+	if e.Repository {
+		bare = ""
+	}
+	return fmt.Sprintf("%s: no such image in the configured registries; name it as repository:tag, repository@sha256:…%s or with the registry's host", e.Name, bare)
+}
+
+// MalformedError says that no image can have this name.
+type MalformedError struct{ Name string }
+
+func (e *MalformedError) Error() string {
+	return fmt.Sprintf("%q is no name of an image: write repository:tag, repository@sha256:… or sha256:…, with %d digits of the digest at least, in lower case, or a URI", e.Name, fewest)
+}
+
+// formed refuses what can be no name of an image, whatever the registries hold,
+// with a *MalformedError.
+func formed(name string) error {
+	repository, _, cut := beginning(name)
+	if cut && repository == "" {
+		return nil
+	}
+	if cut {
+		name = repository
+	}
+	_, err := image.ParseReference(name)
+	if err != nil && !strings.HasPrefix(name, algorithm) { // it may need a host
+		_, err = image.ParseReference("registry.example.com/" + name)
+	}
+	if err != nil {
+		return &MalformedError{name}
+	}
+	return nil
 }
 
 // AmbiguousError says that several images have digests that begin as was asked.
@@ -38,7 +73,7 @@ func (e *AmbiguousError) Error() string {
 // Explain tells everything of images, each named by a URI, by repository and
 // tag or digest, or by digest alone. Of a digest its first digits do, as tables
 // print them, where they mean one image: several are an *AmbiguousError. An
-// unknown image is a *NotFoundError.
+// unknown image is a *NotFoundError, and what can be no name a *MalformedError.
 func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, error) {
 	warnings, err := a.remember(ctx)
 	if err != nil {
@@ -53,12 +88,15 @@ func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, 
 	}
 	var all []plan.Explanation
 	for _, name := range names {
+		if err := formed(name); err != nil {
+			return nil, err
+		}
 		found, err := a.explain(ctx, name, k)
 		if err != nil {
 			return nil, err
 		}
 		if len(found) == 0 {
-			return nil, &NotFoundError{name}
+			return nil, &NotFoundError{Name: name}
 		}
 		all = append(all, found...)
 	}
@@ -184,10 +222,20 @@ func (w *wanted) find(j *plan.Judged) (found []int32) {
 		return found
 	}
 	for i := range j.Graph.Images {
-		img := &j.Graph.Images[i]
-		if w.prefix != "" && strings.HasPrefix(img.Digest.String(), w.prefix) || w.prefix == "" && slices.Contains(img.Tags, w.tag) {
+		if w.means(j.Graph.Images[i].Digest, j.Graph.Images[i].Tags) {
 			found = append(found, int32(i))
 		}
 	}
 	return found
+}
+
+// means reports whether an image with these tags is meant, of a repository that is.
+func (w *wanted) means(digest image.Digest, tags []string) bool {
+	switch {
+	case !w.digest.IsZero():
+		return digest == w.digest
+	case w.prefix != "":
+		return strings.HasPrefix(digest.String(), w.prefix)
+	}
+	return slices.Contains(tags, w.tag)
 }

@@ -53,6 +53,7 @@ func TestExplainByBeginningOfDigest(t *testing.T) {
 		want        []string // repository@digest
 		ambiguous   bool
 		missing     bool
+		malformed   bool
 	}{
 		{name: "as tables print it", asked: short(b), want: []string{"apps/web@" + full(b)}},
 		{name: "of a repository", asked: "apps/web@" + short(a), want: []string{"apps/web@" + full(a)}},
@@ -65,7 +66,10 @@ func TestExplainByBeginningOfDigest(t *testing.T) {
 		{name: "of another repository", asked: "apps/api@" + short(b), missing: true},
 		{name: "of another host", asked: "other.example.com/apps/web@" + short(a), missing: true},
 		{name: "of nothing", asked: "sha256:000000000000", missing: true},
-		{name: "too short", asked: "sha256:" + full(b)[7:12], missing: true},
+		{name: "too short", asked: "sha256:" + full(b)[7:12], malformed: true},
+		{name: "too short, of a repository", asked: "apps/web@sha256:" + full(b)[7:12], malformed: true},
+		{name: "no digits", asked: "apps/web@sha256:image", malformed: true},
+		{name: "in upper case", asked: "Apps/Web:v1", malformed: true},
 		{name: "a tag like digits", asked: "apps/web:" + short(b)[7:], missing: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -79,10 +83,12 @@ func TestExplainByBeginningOfDigest(t *testing.T) {
 			slices.Sort(got)
 			var several *AmbiguousError
 			var missing *NotFoundError
+			var malformed *MalformedError
 			if errors.As(err, &several) {
 				got = several.Images
 			}
-			if errors.As(err, &several) != tt.ambiguous || errors.As(err, &missing) != tt.missing || err != nil && !tt.ambiguous && !tt.missing {
+			if errors.As(err, &several) != tt.ambiguous || errors.As(err, &missing) != tt.missing || errors.As(err, &malformed) != tt.malformed ||
+				err != nil && !tt.ambiguous && !tt.missing && !tt.malformed {
 				t.Errorf("error %v", err)
 			}
 			slices.Sort(tt.want)

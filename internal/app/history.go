@@ -28,8 +28,14 @@ type HistoryQuery struct {
 }
 
 // History reads what journals tell of what was done, oldest first. It needs no
-// configuration: a journal says itself which registries it is about.
+// configuration: a journal says itself which registries it is about. A name that
+// no image can have is a *MalformedError.
 func History(ctx context.Context, place *journal.Place, q HistoryQuery) (*journal.History, error) {
+	for _, name := range q.Images {
+		if err := formed(name); err != nil {
+			return nil, err
+		}
+	}
 	h, err := place.History(ctx, journal.Filter{Since: q.Since, Interrupted: q.Interrupted, Event: func(e *journal.Event) bool {
 		return (q.Marks || e.Action == journal.Delete || e.Action == journal.Archive) && (q.Registry == "" || q.Registry == e.Registry) && q.Repositories.Match(e.Repository) &&
 			(len(q.Images) == 0 || slices.ContainsFunc(q.Images, func(name string) bool { return isOf(name, e) }))
@@ -42,16 +48,6 @@ func History(ctx context.Context, place *journal.Place, q HistoryQuery) (*journa
 
 // isOf reports whether an event is about the image of a name.
 func isOf(name string, e *journal.Event) bool {
-	ref, ok := target(name, registry.Identity{Host: e.Host})
-	switch {
-	case !ok:
-		return false
-	case ref.IsBare():
-		return e.Digest == ref.ImageID || e.Digest == ref.Digest
-	case ref.Repository != e.Repository:
-		return false
-	case !ref.Digest.IsZero():
-		return e.Digest == ref.Digest
-	}
-	return slices.Contains(e.Tags, ref.TagOrLatest())
+	w, ok := meaning(name, registry.Identity{Host: e.Host})
+	return ok && (w.everywhere || w.repository == e.Repository) && w.means(e.Digest, e.Tags)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/journal"
@@ -45,6 +46,8 @@ func (r *restore) deleted(ctx context.Context) (*journal.Deleted, error) {
 	if r.app.Journal == nil {
 		return nil, &NoRecordError{Name: r.name}
 	}
+	var latest *journal.Deleted
+	var all []image.Digest
 	for d, err := range r.app.Journal.Deleted(ctx, r.reader.Identity().Host, r.out.Repository) {
 		if r.passOver(err) {
 			continue
@@ -52,9 +55,18 @@ func (r *restore) deleted(ctx context.Context) (*journal.Deleted, error) {
 		if err != nil {
 			return nil, fmt.Errorf("look for %s in the journal: %w", r.name, err)
 		}
-		if d.Digest == r.ref.Digest || r.ref.Digest.IsZero() && slices.Contains(d.Tags, r.ref.TagOrLatest()) {
+		if !r.wanted.means(d.Digest, d.Tags) {
+			continue
+		}
+		if r.wanted.prefix == "" {
 			return &d, nil
 		}
+		if all = append(all, d.Digest); len(all) == 1 { // another may begin like it
+			latest = &d
+		}
+	}
+	if latest != nil {
+		return latest, r.several(all)
 	}
 	return nil, &NoRecordError{r.name, r.app.Journal.String()}
 }
@@ -153,6 +165,9 @@ func (p *putting) one(ctx context.Context, d image.Digest) error {
 		return fmt.Errorf("%s is not in the journal", d)
 	}
 	if len(record.Manifest) == 0 {
+		if strings.Contains(record.NoManifest, d.String()) {
+			return fmt.Errorf("the journal has no manifest: %s", record.NoManifest)
+		}
 		return fmt.Errorf("the journal has no manifest of %s: %s", d, record.NoManifest)
 	}
 	if image.DigestOf(record.Manifest) != d {
@@ -164,12 +179,12 @@ func (p *putting) one(ctx context.Context, d image.Digest) error {
 	}
 	for _, c := range m.Children {
 		if err := p.put(ctx, c.Digest); err != nil {
-			return fmt.Errorf("%s, which %s lists: %w", c.Digest, d, err)
+			return fmt.Errorf("%s cannot come back without what it lists: %w", d, err)
 		}
 	}
 	if m.Subject != nil && p.has(*m.Subject) {
 		if err := p.put(ctx, *m.Subject); err != nil {
-			return fmt.Errorf("%s, which %s is attached to: %w", m.Subject, d, err)
+			return fmt.Errorf("%s cannot come back without what it is attached to: %w", d, err)
 		}
 	}
 	tags := p.app.Policy.Ordinary(record.Tags)
@@ -178,7 +193,8 @@ func (p *putting) one(ctx context.Context, d image.Digest) error {
 	if !only {
 		var gone *registry.LayersGoneError
 		if errors.As(err, &gone) {
-			return fmt.Errorf("%w; ECR has collected what only deleted images used, and what nobody has cannot be put back: build or pull the image from elsewhere", err)
+			// The error around it names the image again.
+			return fmt.Errorf("%w; ECR has collected what only deleted images used, and what nobody has cannot be put back: build or pull the image from elsewhere", gone)
 		}
 		return err
 	}

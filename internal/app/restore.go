@@ -23,8 +23,12 @@ type Restoring struct {
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
+// RestoredSchema names the format of what a restore says.
+const RestoredSchema = "regsweep.restore/v1"
+
 // Restored says what was done to bring an image back.
 type Restored struct {
+	Schema     string       `json:"schema"`
 	Registry   string       `json:"registry"`
 	Repository string       `json:"repository"`
 	Digest     image.Digest `json:"digest"`
@@ -81,35 +85,42 @@ func (e *NoRecordError) Error() string {
 }
 
 // Restore brings an image back: from the archive, with its family, or, where it
-// was deleted, from the manifests in the journal.
+// was deleted, from the manifests in the journal. Of a digest its first digits do,
+// where they mean one image: several are an *AmbiguousError.
 func (a *App) Restore(ctx context.Context, name string, o Restoring) (*Restored, error) {
+	if err := formed(name); err != nil {
+		return nil, err
+	}
 	for _, reader := range a.Readers {
 		id := reader.Identity()
-		ref, ok := target(name, id)
+		wanted, ok := meaning(name, id)
 		if !ok {
 			continue
 		}
-		if ref.IsBare() {
+		if wanted.everywhere {
 			return nil, &NameError{name}
 		}
-		repositories, err := reader.Repositories(ctx, func(repo string) bool { return repo == ref.Repository }, false)
+		repositories, err := reader.Repositories(ctx, func(repo string) bool { return repo == wanted.repository }, false)
 		if err != nil {
 			return nil, fmt.Errorf("registry %s: %w", id.Name, err)
 		}
 		if len(repositories) == 0 {
 			continue
 		}
-		r := &restore{app: a, name: name, ref: ref, reader: reader, how: o, out: &Restored{Registry: id.Name, Repository: ref.Repository}}
+		r := &restore{
+			app: a, name: name, wanted: wanted, reader: reader, how: o,
+			out: &Restored{Schema: RestoredSchema, Registry: id.Name, Repository: wanted.repository},
+		}
 		return r.out, r.run(ctx, repositories[0])
 	}
-	return nil, &NotFoundError{name}
+	return nil, &NotFoundError{Name: name, Repository: true}
 }
 
 // restore brings one image back.
 type restore struct {
 	app    *App
 	name   string
-	ref    image.Reference
+	wanted wanted
 	reader registry.Reader
 	writer registry.Writer
 	how    Restoring
@@ -124,7 +135,10 @@ func (r *restore) run(ctx context.Context, repo image.Repository) error {
 		return fmt.Errorf("repository %s: %w", repo.Name, err)
 	}
 	r.now = graph.Build(contents)
-	i, there := findImage(r.now, r.ref.TagOrLatest(), r.ref.Digest)
+	i, there, err := r.find()
+	if err != nil {
+		return err
+	}
 	if there {
 		r.out.Digest = r.now.Images[i].Digest
 	}
@@ -221,13 +235,29 @@ func (r *restore) activate(ctx context.Context, images []int32) error {
 	}
 }
 
-// findImage returns the position of an image by digest or, without one, by tag.
-func findImage(g *graph.Graph, tag string, digest image.Digest) (int32, bool) {
-	if !digest.IsZero() {
-		return g.Find(digest)
+// find returns the position of the image in the repository as it is.
+func (r *restore) find() (at int32, there bool, err error) {
+	var all []image.Digest
+	for i := range r.now.Images {
+		if img := &r.now.Images[i]; r.wanted.means(img.Digest, img.Tags) {
+			at, all = int32(i), append(all, img.Digest)
+		}
 	}
-	i := slices.IndexFunc(g.Images, func(img image.Image) bool { return slices.Contains(img.Tags, tag) })
-	return int32(i), i >= 0
+	return at, len(all) > 0, r.several(all)
+}
+
+// several returns an *AmbiguousError where a name means several images.
+func (r *restore) several(all []image.Digest) error {
+	slices.SortFunc(all, image.Digest.Compare)
+	all = slices.Compact(all)
+	if len(all) < 2 {
+		return nil
+	}
+	e := &AmbiguousError{Name: r.name}
+	for _, d := range all {
+		e.Images = append(e.Images, r.out.Repository+"@"+d.String())
+	}
+	return e
 }
 
 // leftTags returns the tags that an error of Writer.Put says were left to other

@@ -89,7 +89,11 @@ func (s *sweep) run(ctx context.Context) error {
 func (s *sweep) list(yield func(any) bool) {
 	for _, i := range s.deleted {
 		img := &s.judged.Graph.Images[i]
-		if !yield(plan.Gone{Digest: img.Digest, Tags: img.Tags, Size: img.Size}) {
+		tags := img.Tags
+		if tags == nil {
+			tags = []string{}
+		}
+		if !yield(plan.Gone{Digest: img.Digest, Tags: tags, Size: img.Size}) {
 			return
 		}
 	}

@@ -79,6 +79,26 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// without refuses flags that all commands have and that would change nothing of
+// this one, and leaves them out of its help.
+func without(cmd *cobra.Command, names ...string) {
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, name := range names {
+			if cmd.Flags().Changed(name) {
+				return usageError("--%s changes nothing of %s: leave it out", name, cmd.CommandPath())
+			}
+		}
+		return run(cmd, args)
+	}
+	cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		for _, name := range names {
+			cmd.InheritedFlags().Lookup(name).Hidden = true
+		}
+		cmd.Parent().HelpFunc()(cmd, args)
+	})
+}
+
 // noEmptyFlags refuses flags whose value is empty. It is that of a variable that
 // is not set, and to take the flag for absent would widen what a run does: to all
 // registries, to all parts, without a Lease.

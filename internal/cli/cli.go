@@ -113,6 +113,8 @@ func classify(err error) (code int, text string) {
 	var mistakes config.Errors
 	var mismatch *app.MismatchError
 	var unknown *usage.UnknownSourceError
+	var name *app.NameError
+	var malformed *app.MalformedError
 	var exit *exitError
 	switch {
 	case errors.As(err, &exit):
@@ -122,7 +124,7 @@ func classify(err error) (code int, text string) {
 		return exit.code, text
 	case errors.As(err, &mistakes):
 		return exitUsage, err.Error()
-	case errors.As(err, &mismatch), errors.As(err, &unknown), errors.Is(err, app.ErrNoUsage):
+	case errors.As(err, &mismatch), errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &malformed), errors.Is(err, app.ErrNoUsage):
 		return exitUsage, text
 	case errors.Is(err, context.Canceled):
 		return exitFailed, "regsweep: interrupted"

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,11 +22,11 @@ func newHistory(w *World, f *flags) *cobra.Command {
 		Short: "Tell what apply deleted, when, why and by which plan",
 		Long: `Tell what apply deleted or archived, when, why and by which plan, from the journals
 that it wrote. IMAGE is a URI, repository:tag, repository@sha256:… or a digest.
-No configuration and, but for s3://, no credentials are needed.
+The first digits of a digest, as tables print them, are enough. No configuration and, but for s3://, no credentials are needed.
 
 A run that was interrupted is shown as such. Of images that it was about to delete
-and of which it wrote no outcome, the outcome is unknown: the registry tells
-whether they are there.`,
+and of which it wrote no outcome, the outcome is unknown until the next apply has
+looked: the registry tells whether they are there.`,
 		Args: cobra.ArbitraryArgs,
 	}
 	cmd.Flags().Var(&since, "since", "only runs that began within this time")
@@ -46,6 +47,8 @@ whether they are there.`,
 			return usageError("there is no journal to read (HOME and XDG_STATE_HOME are not set): name it with --journal or REGSWEEP_JOURNAL")
 		case place.IsStdout():
 			return usageError("--journal -: what was written to stdout cannot be read again; save it in a file and name that")
+		case f.named(w) && place.Missing():
+			return usageError("--journal %s: there is no such file or folder", place)
 		}
 		all := len(f.repositories)+len(args) == 0 && f.registry == ""
 		q := app.HistoryQuery{Registry: f.registry, Repositories: repositories, Images: args, Marks: marks, Interrupted: all}
@@ -53,11 +56,11 @@ whether they are there.`,
 			q.Since = w.Now().Add(-time.Duration(since))
 		}
 		h, err := app.History(cmd.Context(), place, q)
+		if missing, ok := errors.AsType[*objects.NotFoundError](err); ok && missing.Bucket {
+			return &exitError{exitUsage, err}
+		}
 		if err != nil {
 			return err
-		}
-		if f.named(w) && place.Missing() {
-			fmt.Fprintf(w.Stderr, "regsweep: --journal %s: there is no such file or folder\n", place)
 		}
 		for _, text := range h.Unread {
 			fmt.Fprintf(w.Stderr, "regsweep: %s\n", text)
@@ -68,5 +71,6 @@ whether they are there.`,
 		return render.History(w.Stdout, h, render.Options{Color: w.colors(w.StdoutTerminal)})
 	}
 	f.addOutput(cmd, "table", "json")
+	without(cmd, "shard", "now", "ignore-gap")
 	return cmd
 }

@@ -18,7 +18,8 @@ func newRestore(w *World, f *flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore IMAGE",
 		Short: "Bring an image back: from the archive, or from the journal",
-		Long: `Bring an image back. IMAGE is repository:tag, repository@sha256:… or a URI.
+		Long: `Bring an image back. IMAGE is repository:tag, repository@sha256:… or a URI. The
+first digits of a digest are enough where they mean one image.
 
 An archived image comes back with its family, one call an image, and restore waits
 until it can be pulled, which takes up to 20 minutes. Archiving is undo and not
@@ -49,16 +50,13 @@ delete or archive it again. -o json says in "result" what was done.`,
 		stop := r.progress()
 		out, err := r.Restore(cmd.Context(), args[0], app.Restoring{Open: r.writer, Timeout: time.Duration(timeout), Wait: wait.For})
 		stop()
-		var name *app.NameError
-		if errors.As(err, &name) {
-			return &exitError{exitUsage, err}
-		}
 		if out == nil {
 			return err
 		}
 		return errors.Join(err, r.restored(out, err == nil))
 	}
 	f.addOutput(cmd, "table", "json")
+	without(cmd, "repository", "shard", "now", "ignore-gap")
 	return cmd
 }
 

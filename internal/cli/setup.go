@@ -196,7 +196,7 @@ func (r *run) openAll(ctx context.Context, env usage.Env) error {
 			r.Sources = append(r.Sources, usage.Entry{Source: source, Covers: s.Covers, AtLeast: s.AtLeast})
 		}
 	}
-	return nil
+	return usage.Check(r.Sources, f.ignoreGaps)
 }
 
 // start loads the configuration and opens what it names.

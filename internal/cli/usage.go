@@ -62,5 +62,6 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 a source is a ga
 		return nil
 	}
 	f.addOutput(cmd, "table", "json")
+	without(cmd, "repository", "shard", "now")
 	return cmd
 }

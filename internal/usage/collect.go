@@ -66,7 +66,11 @@ type UnknownSourceError struct {
 }
 
 func (e *UnknownSourceError) Error() string {
-	return fmt.Sprintf("ignore gaps of %q: there is no such usage source, only %s", e.Name, strings.Join(e.Known, ", "))
+	text := fmt.Sprintf("ignore gaps of %q: there is no such usage source", e.Name)
+	if len(e.Known) > 0 {
+		text += ", only " + strings.Join(e.Known, ", ")
+	}
+	return text
 }
 
 // Collect runs all sources at once and joins what they saw. A source that fails
@@ -74,7 +78,7 @@ func (e *UnknownSourceError) Error() string {
 // ended, or the options or the sources make no sense. A panic of a source is
 // raised again here, after the others have ended.
 func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error) {
-	if err := check(entries, opts.IgnoreGaps); err != nil {
+	if err := Check(entries, opts.IgnoreGaps); err != nil {
 		return nil, err
 	}
 	started := opts.Now()
@@ -125,8 +129,10 @@ func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error
 	return result, nil
 }
 
-// check refuses names that occur twice and names that do not occur.
-func check(entries []Entry, ignoreGaps []string) error {
+// Check refuses names of sources that occur twice, and gaps that are to be ignored
+// of a source that does not occur: that is an *UnknownSourceError. Collect does it
+// too; who changes something before does it first.
+func Check(entries []Entry, ignoreGaps []string) error {
 	var names []string
 	for _, e := range entries {
 		name := e.Source.Name()
