@@ -223,6 +223,15 @@ func (r *run) apply(ctx context.Context, p *plan.Plan, held bool) (*plan.Report,
 	off()
 	stop()
 	report.Held = report.Held || held // as the exit code says
+	var heldErr error
+	if report.HeldBack, heldErr = p.HeldBack(); err == nil {
+		err = heldErr
+	}
+	sources, repositories := p.Gaps()
+	if !p.Totals.Acts() { // nothing was read again
+		report.Gaps = sources
+	}
+	report.Gaps = append(report.Gaps, repositories...)
 	if showErr := r.report(report); err == nil {
 		err = showErr
 	}

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -184,6 +185,23 @@ func (p *Plan) HasGaps() bool {
 		slices.ContainsFunc(p.Registries, func(reg Registry) bool {
 			return slices.ContainsFunc(reg.Repositories, func(r Repository) bool { return r.Gap != "" })
 		})
+}
+
+// Gaps says what HasGaps is about: the sources, and the repositories.
+func (p *Plan) Gaps() (sources, repositories []string) {
+	for _, s := range p.Sources {
+		if s.isGap() {
+			sources = append(sources, s.Name+": "+s.Detail)
+		}
+	}
+	for _, reg := range p.Registries {
+		for _, r := range reg.Repositories {
+			if r.Gap != "" {
+				repositories = append(repositories, fmt.Sprintf("%s/%s could not be read: %s", reg.Name, r.Name, r.Gap))
+			}
+		}
+	}
+	return sources, repositories
 }
 
 // Enforce applies the limits to a plan that was read, and sums it up anew: what

@@ -29,7 +29,11 @@ type Report struct {
 
 	// Held says that something of the plan is held by now, by a gap or a limit.
 	Held bool `json:"held"`
-	// Gaps are the usage sources that could not be read for the deletion.
+	// HeldBack says of images that gaps and limits held in the plan how many they
+	// are, and why.
+	HeldBack []HeldBack `json:"heldBack,omitempty"`
+	// Gaps are the usage sources that could not be read for the deletion, or, where
+	// nothing was to be done, for the plan, and repositories that could not be read.
 	Gaps []string `json:"gaps,omitempty"`
 }
 

@@ -23,6 +23,7 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	for _, g := range r.Gaps {
 		p.line("%s %s", p.style("gap:", amber), clean(g))
 	}
+	p.heldBack(r.HeldBack)
 	for i := range r.Repositories {
 		p.changed(&r.Repositories[i])
 		p.failures(&r.Repositories[i])
@@ -49,6 +50,9 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	if r.Left > 0 {
 		s += fmt.Sprintf("; %s left for the next run", Number(r.Left))
 	}
+	if held := heldImages(r.HeldBack); held > 0 {
+		s += fmt.Sprintf("; %s held by a gap or a limit", Number(held))
+	}
 	images, marks := 0, 0
 	for i := range r.Repositories {
 		n := r.Repositories[i].Undeleted()
@@ -63,6 +67,32 @@ func Report(w io.Writer, r *plan.Report, opts Options) error {
 	p.line("%s", p.style(s+".", bold))
 	_, err := io.WriteString(w, p.b.String())
 	return err
+}
+
+// shownHeld is how many reasons that hold images are shown.
+const shownHeld = 10
+
+// heldBack says why images of the plan are held.
+func (p *page) heldBack(list []plan.HeldBack) {
+	for i, h := range list {
+		if i == shownHeld {
+			p.line("%s", p.style(fmt.Sprintf("… and %s that are held for other reasons (-o json lists all)", Count(heldImages(list[i:]), "image")), faint))
+			return
+		}
+		where := clean(h.Repository)
+		if where == "" {
+			where = Count(h.Repositories, "repository")
+		}
+		p.line("%s %s of %s: %s", p.style("held:", amber), Count(h.Images, "image"), where, clean(fmt.Sprintf("%s: %s", h.Reason.Code, h.Reason.Detail)))
+	}
+}
+
+// heldImages is how many images are held.
+func heldImages(list []plan.HeldBack) (n int) {
+	for _, h := range list {
+		n += h.Images
+	}
+	return n
 }
 
 // changed lists the first images that were left since something is not as it was
