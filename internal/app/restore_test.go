@@ -230,3 +230,38 @@ func TestPutBack(t *testing.T) {
 		t.Errorf("missing, of plan %s (-want +got):\n%s", out.By, diff)
 	}
 }
+
+// TestRestoreByBeginningOfDigest: the first digits of a digest are enough where
+// they mean one image, of the repository or of the journal.
+func TestRestoreByBeginningOfDigest(t *testing.T) {
+	one, two, both := alike(6)
+	a, b := D(one), D(two)
+	place, err := journal.Open(filepath.Join(t.TempDir(), "a.jsonl"), objects.Env{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &vault{shelf: shelf{repo: New("r").Add("there")}}
+	app, how := restoring(t, v, place)
+	wroteDown(t, place, app.Now, journal.Image{Digest: a, NoManifest: "archived"})
+	wroteDown(t, place, app.Now, journal.Image{Digest: b, NoManifest: b.String() + " is archived"}, journal.Image{Digest: a, NoManifest: "archived"})
+	for _, tt := range []struct {
+		name, asked, want string
+	}{
+		{"there", D("there").String()[:19], ""},
+		{"in the journal, twice", a.String()[:30], "the journal has no manifest of " + a.String() + ": archived"},
+		{"whose record names it already", b.String()[:30], "the journal has no manifest: " + b.String() + " is archived"},
+	} {
+		if _, err := app.Restore(t.Context(), "r@"+tt.asked, how); (err == nil) != (tt.want == "") || err != nil && err.Error() != tt.want {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+	_, err = app.Restore(t.Context(), "r@"+both, how)
+	several, ok := errors.AsType[*AmbiguousError](err)
+	if !ok || len(several.Images) != 2 {
+		t.Errorf("several in the journal: %v", err)
+	}
+	var name *NameError
+	if _, err := app.Restore(t.Context(), both, how); !errors.As(err, &name) {
+		t.Errorf("without a repository: %v", err)
+	}
+}

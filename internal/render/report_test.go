@@ -86,3 +86,27 @@ func TestReportCountsMarks(t *testing.T) {
 		}
 	}
 }
+
+// TestReportHeld says how many images are held and by what, and ends a list that
+// is long.
+func TestReportHeld(t *testing.T) {
+	var held []plan.HeldBack
+	for i := range 12 {
+		held = append(held, plan.HeldBack{Images: 2, Repository: "prod/apps/web", Repositories: 1, Reason: plan.Reason{Code: "gap", Detail: fmt.Sprintf("source %d", i)}})
+	}
+	held[1].Repository, held[1].Repositories = "", 3
+	var b strings.Builder
+	if err := Report(&b, &plan.Report{HeldBack: held}, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(b.String(), "\n")
+	want := []string{
+		"held: 2 images of prod/apps/web: gap: source 0",
+		"held: 2 images of 3 repositories: gap: source 1",
+		"… and 4 images that are held for other reasons (-o json lists all)",
+		"Deleted 0 images; 24 held by a gap or a limit.", "",
+	}
+	if diff := cmp.Diff(want, append(lines[:2:2], lines[10:]...)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
