@@ -302,7 +302,8 @@ func kill(t *testing.T, m mode, at int, acted bool, want map[string]string) (kil
 }
 
 // journals checks what the journals tell together: each image that is gone was
-// written down, with its manifest, and none was deleted twice.
+// written down, with its manifest, and none was deleted twice. Where the next run
+// had something to do, it is known of each what became of it.
 func (r *rig) journals(t *testing.T, m mode, where string) {
 	t.Helper()
 	if m.journal != nil {
@@ -312,13 +313,23 @@ func (r *rig) journals(t *testing.T, m mode, where string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := place.History(t.Context(), journal.Filter{Event: func(e *journal.Event) bool { return e.Action == journal.Delete }})
+	h, err := place.History(t.Context(), journal.Filter{Event: func(*journal.Event) bool { return true }})
 	if err != nil {
 		t.Fatalf("%s: %v", where, err)
 	}
 	done, written := map[image.Digest]int{}, map[string]bool{}
-	for _, run := range h.Runs {
+	answered := len(h.Runs) > 0 && !h.Runs[len(h.Runs)-1].Interrupted
+	for i, run := range h.Runs {
+		if answered && run.Interrupted && run.FinishedBy != h.Runs[len(h.Runs)-1].Run {
+			t.Errorf("%s: run %d is interrupted, and finished by %q", where, i, run.FinishedBy)
+		}
 		for _, e := range run.Events {
+			if e.Action != journal.Delete {
+				continue
+			}
+			if answered && e.Outcome == journal.Unknown {
+				t.Errorf("%s: it is not known what became of %s", where, e.Digest)
+			}
 			written[e.Digest.String()] = true
 			if e.Outcome == journal.Done {
 				done[e.Digest]++
@@ -335,6 +346,9 @@ func (r *rig) journals(t *testing.T, m mode, where string) {
 		gone := !slices.ContainsFunc(slices.Collect(maps.Keys(there)), func(key string) bool { return strings.HasSuffix(key, "/"+name) })
 		if gone && !written[digest] {
 			t.Errorf("%s: %s is gone, and no journal has it", where, name)
+		}
+		if d, err := image.ParseDigest(digest); gone && answered && (err != nil || done[d] != 1) {
+			t.Errorf("%s: %s is gone, and was deleted %d times (%v)", where, name, done[d], err)
 		}
 	}
 }
