@@ -57,7 +57,7 @@ func TestRemovedTagsAreInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec := tagging.Spec{KeepPerImage: 1}
-	images := spec.Decide(repo.Graph(), uses.Naming(repo.Graph()), Now)
+	images := spec.Decide(repo.Graph(), uses.Naming(repo.Graph()), nil, Now)
 	planned := slices.Clone(images[0].Remove)
 	r := &tagRun{app: &App{}, spec: spec, repo: image.Repository{Name: "r"}, tagger: keeping{}}
 	if err := r.image(t.Context(), &images[0]); err != nil {

@@ -73,12 +73,54 @@ func (a *App) Tag(ctx context.Context, t Tagging) (report *tagging.Report, gap b
 	}
 	report.Sources = planSources(result)
 	report.Warnings = narrowed.emptyNamespaces(result.Snapshot.Uses, t.Namespaces)
+	seen, err := a.tagSeen(t, result)
+	seen.part = len(narrowed.Sources) < len(a.Sources)
 	uses := slices.DeleteFunc(result.Snapshot.Uses, func(u image.Use) bool { return !narrowed.inNamespaces(u, t.Namespaces) })
-	gaps, err := coveredGaps(result)
 	if err == nil {
-		err = a.tagUses(ctx, t, uses, gaps, nil, report)
+		err = a.tagUses(ctx, t, uses, seen, nil, report)
 	}
 	return report, len(result.Gaps) > 0, err
+}
+
+// tagSeen is what is known beside the uses that are to be marked.
+type tagSeen struct {
+	// gaps could hide others.
+	gaps []coveredGap
+	// deployed are the marks, and tags that look like marks, by which something is
+	// deployed, whether it is to be marked or not, and by whom.
+	deployed map[place]map[string]string
+	// part says that not all uses were looked at, so that any mark may be such a tag.
+	part bool
+}
+
+// tagSeen returns what a reading of the sources knows.
+func (a *App) tagSeen(t Tagging, result *usage.Result) (seen tagSeen, err error) {
+	seen.deployed = map[place]map[string]string{}
+	a.addDeployed(seen.deployed, t.Tag, result.Snapshot.Uses)
+	seen.gaps, err = coveredGaps(result)
+	return seen, err
+}
+
+// addDeployed adds the marks by which something is deployed.
+func (a *App) addDeployed(deployed map[place]map[string]string, mark policy.Tag, uses []image.Use) {
+	for _, u := range uses {
+		ref, err := image.ParseReference(u.Reference)
+		if err != nil || ref.Tag == "" {
+			continue // it names no tag
+		}
+		if _, dated := mark.UsedAt(ref.Tag); !dated && ref.Tag != mark.Name {
+			continue
+		}
+		for _, name := range a.holders(ref) {
+			at := place{name, ref.Repository}
+			if deployed[at] == nil {
+				deployed[at] = map[string]string{}
+			}
+			if holder, ok := deployed[at][ref.Tag]; !ok || u.Holder < holder {
+				deployed[at][ref.Tag] = u.Holder
+			}
+		}
+	}
 }
 
 func (a *App) newTagReport(t Tagging) *tagging.Report {
@@ -168,9 +210,9 @@ func (a *App) emptyNamespaces(uses []image.Use, globs []string) (warnings []stri
 // place is a repository of a registry.
 type place struct{ registry, repository string }
 
-// tagUses marks what the uses name, beside which the gaps could hide others. only narrows it to these repositories, which
+// tagUses marks what the uses name. only narrows it to these repositories, which
 // are not looked for in a list of all; nil is all that they name.
-func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, gaps []coveredGap, only map[place]bool, report *tagging.Report) error {
+func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, seen tagSeen, only map[place]bool, report *tagging.Report) error {
 	indexed, err := policy.NewUses(uses, a.holders)
 	if err != nil {
 		return err
@@ -198,7 +240,7 @@ func (a *App) tagUses(ctx context.Context, t Tagging, uses []image.Use, gaps []c
 		a.Progress.found(len(repositories))
 		for _, repo := range repositories {
 			group.Go(func() error {
-				run := &tagRun{app: a, spec: t.Spec, repo: repo, reader: reader, gaps: covering(gaps, repo.Name), result: tagging.Repository{Name: repo.Name, Images: []tagging.Image{}}}
+				run := &tagRun{app: a, spec: t.Spec, repo: repo, reader: reader, seen: &seen, gaps: covering(seen.gaps, repo.Name), result: tagging.Repository{Name: repo.Name, Images: []tagging.Image{}}}
 				if t.Open != nil {
 					run.open = open
 				}

@@ -20,6 +20,7 @@ type tagRun struct {
 	spec     tagging.Spec
 	repo     image.Repository
 	reader   registry.Reader
+	seen     *tagSeen
 	gaps     []image.Gap                     // they could hide uses of the repository
 	open     func() (registry.Tagger, error) // nil: nothing is changed
 	tagger   registry.Tagger
@@ -41,10 +42,14 @@ func (r *tagRun) all(ctx context.Context, uses *policy.Uses) error {
 	r.app.Progress.judged(len(g.Images))
 	named := uses.Naming(g)
 	r.warn(g, named)
-	r.result.Images = append(r.result.Images, r.spec.Decide(g, named, image.At(r.app.Judge()))...)
+	r.result.Images = append(r.result.Images, r.spec.Decide(g, named, r.seen.deployed[place{r.repo.Registry, r.repo.Name}], image.At(r.app.Judge()))...)
 	stays := r.stays()
 	for i := range r.result.Images {
 		img := &r.result.Images[i]
+		if r.seen.part || stays != "" {
+			// What is not known could be deployed by any of them.
+			img.KeepMarks()
+		}
 		if img.Action == tagging.Move && img.Error == "" && stays != "" {
 			img.Stay(stays)
 		}

@@ -50,8 +50,9 @@ func (a *App) WatchTags(ctx context.Context, w Watching) error {
 		return err
 	}
 	t := &tagWatch{
-		App: narrowed, w: w, waiting: map[useKey]*waiting{}, settled: map[useKey]time.Time{},
+		App: narrowed, part: len(narrowed.Sources) < len(a.Sources), w: w, waiting: map[useKey]*waiting{}, settled: map[useKey]time.Time{},
 		told: map[string]time.Time{}, wake: make(chan struct{}, 1),
+		last: tagSeen{deployed: map[place]map[string]string{}},
 	}
 	watchCtx, end := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
@@ -106,9 +107,11 @@ type tagWatch struct {
 	// known are the uses of the last full reading and what was seen since, each once,
 	// for choosing the image of a name. Only the loop has them.
 	known []image.Use
-	// grown is how many came since that reading, and gaps those that it had.
+	// grown is how many came since that reading, and last what else it knew. part
+	// says that some of the configured sources are never read.
 	grown int
-	gaps  []coveredGap
+	last  tagSeen
+	part  bool
 }
 
 func (t *tagWatch) key(u image.Use) useKey {
@@ -242,12 +245,13 @@ func (t *tagWatch) allUses(ctx context.Context) error {
 	if t.w.Tag.Name != "" {
 		t.remember(uses, true)
 	}
-	if t.gaps, err = coveredGaps(result); err != nil {
+	if t.last, err = t.tagSeen(t.w.Tagging, result); err != nil {
 		return err
 	}
+	t.last.part = t.part
 	report := t.newTagReport(t.w.Tagging)
 	report.Warnings = t.emptyNamespaces(result.Snapshot.Uses, t.w.Namespaces)
-	err = t.tagUses(ctx, t.w.Tagging, uses, t.gaps, nil, report)
+	err = t.tagUses(ctx, t.w.Tagging, uses, t.last, nil, report)
 	t.log(report)
 	if err != nil {
 		return err
@@ -276,7 +280,10 @@ func (t *tagWatch) someUses(ctx context.Context, uses []image.Use) {
 		all = slices.Concat(t.known, uses)
 		t.remember(all, false)
 	}
-	err := t.tagUses(ctx, t.w.Tagging, all, t.gaps, places, report)
+	t.addDeployed(t.last.deployed, t.w.Tag, uses)
+	seen := t.last
+	seen.part = true
+	err := t.tagUses(ctx, t.w.Tagging, all, seen, places, report)
 	t.log(report)
 	if err != nil && ctx.Err() == nil {
 		t.tell("not all was tagged, and is tried again", "error", err)

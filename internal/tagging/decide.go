@@ -43,14 +43,15 @@ const (
 // Decide returns what is to be done to each image of a repository that is named,
 // sorted by digest. now is the time of new marks. Of an index that lists a named
 // image the index is marked, since it is what people deploy, and keeps what it
-// lists; of several indexes, all are.
-func (s Spec) Decide(g *graph.Graph, named policy.Naming, now image.Time) []Image {
+// lists; of several indexes, all are. deployed has the marks by which something is
+// deployed, and who is: none of them goes.
+func (s Spec) Decide(g *graph.Graph, named policy.Naming, deployed map[string]string, now image.Time) []Image {
 	images := targets(g, named)
 	for i := range images {
-		images[i].marks = s.marks(images[i].all)
+		images[i].marks = s.marks(images[i].all, deployed)
 	}
 	if s.Tag.Name != "" {
-		s.choose(g, images, named)
+		s.choose(g, images, deployed)
 	} else {
 		s.date(g, images, now)
 	}
@@ -121,17 +122,19 @@ func tops(i int32, parents map[int32][]int32) (found []int32) {
 	return found
 }
 
-// mark is a tag that tells a time.
+// mark is a tag that tells a time. Where somebody is deployed by it, as holder
+// says, it stays.
 type mark struct {
-	tag string
-	at  image.Time
+	tag    string
+	at     image.Time
+	holder string
 }
 
 // marks returns the marks among tags, the newest first.
-func (s Spec) marks(tags []string) (marks []mark) {
+func (s Spec) marks(tags []string, deployed map[string]string) (marks []mark) {
 	for _, tag := range tags {
 		if at, ok := s.Tag.UsedAt(tag); ok {
-			marks = append(marks, mark{tag, at})
+			marks = append(marks, mark{tag, at, deployed[tag]})
 		}
 	}
 	slices.SortFunc(marks, func(a, b mark) int { return cmp.Or(cmp.Compare(b.at, a.at), strings.Compare(b.tag, a.tag)) })
@@ -163,6 +166,7 @@ func (s Spec) date(g *graph.Graph, images []Image, now image.Time) {
 			}
 		}
 		img.Remove, _ = img.Surplus(img.Action == Write)
+		img.tellDeployed()
 	}
 }
 
@@ -189,7 +193,7 @@ func (s Spec) Next(tag string) string {
 // declared, or else that can be rolled back to. Of equal push times the smaller
 // digest is the newer one, as in rules. A tag by which something in use is
 // deployed is not moved: it would run another image from then on.
-func (s Spec) choose(g *graph.Graph, images []Image, named policy.Naming) {
+func (s Spec) choose(g *graph.Graph, images []Image, deployed map[string]string) {
 	rank := map[image.State]int{image.Running: 0, image.Declared: 1, image.Rollback: 2}
 	slices.SortFunc(images, func(a, b Image) int {
 		return cmp.Or(cmp.Compare(rank[a.State], rank[b.State]), cmp.Compare(b.PushedAt, a.PushedAt), a.Digest.Compare(b.Digest))
@@ -222,7 +226,7 @@ func (s Spec) choose(g *graph.Graph, images []Image, named policy.Naming) {
 			img.Action = Leave
 			return
 		}
-		if holder := deployedBy(named, s.Tag.Name); holder != "" {
+		if holder := deployed[s.Tag.Name]; holder != "" {
 			img.Action, img.Tag = Move, ""
 			img.Error = fmt.Sprintf("%s is deployed by the tag %s, which %s has: moving it would change what that runs", holder, s.Tag.Name, shortDigest(g.Images[i].Digest))
 			return
@@ -233,20 +237,6 @@ func (s Spec) choose(g *graph.Graph, images []Image, named policy.Naming) {
 			img.Detail += ", which has no other tag"
 		}
 	}
-}
-
-// deployedBy returns a holder that names an image of the repository by a tag, or
-// "".
-func deployedBy(named policy.Naming, tag string) (holder string) {
-	for _, n := range named.Images {
-		for _, u := range n.Uses {
-			ref, err := image.ParseReference(u.Reference)
-			if err == nil && ref.Tag == tag && (holder == "" || u.Holder < holder) {
-				holder = u.Holder
-			}
-		}
-	}
-	return holder
 }
 
 func chosenFor(img *Image, images []Image) string {

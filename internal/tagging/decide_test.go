@@ -28,7 +28,13 @@ func decide(t interface{ Fatal(...any) }, s tagging.Spec, r *Repository, uses ..
 		t.Fatal(err)
 	}
 	g := r.Graph()
-	return s.Decide(g, u.Naming(g), Now)
+	deployed := map[string]string{}
+	for _, use := range uses {
+		if _, tag, ok := strings.Cut(use.Reference, "web:"); ok {
+			deployed[tag] = use.Holder
+		}
+	}
+	return s.Decide(g, u.Naming(g), deployed, Now)
 }
 
 // names tells which digest is which.
@@ -218,6 +224,27 @@ func apply(t *rapid.T, r *Repository, img *tagging.Image) {
 	}
 	slices.Sort(tags)
 	r.Images[at].Tags = tags
+}
+
+// A mark by which something is deployed, and a tag that only looks like one, stay
+// however old they are.
+func TestDeployedMarksStay(t *testing.T) {
+	old, older, oldest := mark(20*Day), mark(30*Day), mark(40*Day)
+	repo := New("web").Add("a", Tags("v1", old, older, oldest))
+	spec := tagging.Spec{Refresh: Day, KeepPerImage: 1}
+	images := decide(t, spec, repo, use(image.Running, "web:"+older))
+	img := images[0]
+	if diff := cmp.Diff([]string{old, oldest}, img.Remove); diff != "" || !strings.Contains(img.Detail, older+" stays: k/web:"+older) {
+		t.Errorf("%s (-want +got):\n%s", img.Detail, diff)
+	}
+	if remove, anchor := img.Room(); !slices.Equal(remove, []string{oldest}) || anchor != old {
+		t.Errorf("%v go for another mark, and %s stays", remove, anchor)
+	}
+	img.KeepMarks()
+	surplus, _ := img.Surplus(true)
+	if room, _ := img.Room(); surplus != nil || room != nil || img.Remove != nil {
+		t.Errorf("all marks are kept, and yet %v, %v, %v go", surplus, room, img.Remove)
+	}
 }
 
 // An image with as many tags as it may have makes room only with marks that have

@@ -3,6 +3,7 @@ package tagging
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
@@ -72,7 +73,7 @@ type Image struct {
 	Error string `json:"error,omitempty"`
 
 	// all are the tags that it has, and marks those of them that tell a time, the
-	// newest first, of which keep stay.
+	// newest first, of which keep stay; with 0, all.
 	all    []string
 	marks  []mark
 	keep   int
@@ -140,31 +141,56 @@ func shortDigest(d image.Digest) string { return d.String()[:len("sha256:")+12] 
 // stays, as the anchor without which none may go. written says that the mark of
 // the image was written just now.
 func (i *Image) Surplus(written bool) (remove []string, anchor string) {
-	var tags []string
-	if written {
-		tags = append(tags, i.Tag)
-	}
-	for _, m := range i.marks {
-		tags = append(tags, m.tag)
-	}
-	if i.keep == 0 || len(tags) <= i.keep {
+	if i.keep == 0 {
 		return nil, ""
 	}
-	return tags[i.keep:], tags[0]
+	stay := i.keep
+	if written {
+		stay--
+	}
+	if remove = i.older(stay); len(remove) == 0 {
+		return nil, ""
+	}
+	if written {
+		return remove, i.Tag
+	}
+	return remove, i.marks[0].tag
 }
 
 // Room returns the marks that can go before another one is written, where the
 // image has as many tags as it may have: those that have a newer one.
 func (i *Image) Room() (remove []string, anchor string) {
-	stay := max(1, i.keep-1)
-	for _, m := range i.marks[min(stay, len(i.marks)):] {
-		remove = append(remove, m.tag)
+	if i.keep == 0 {
+		return nil, ""
 	}
-	if len(remove) == 0 {
+	if remove = i.older(max(1, i.keep-1)); len(remove) == 0 {
 		return nil, ""
 	}
 	return remove, i.marks[0].tag
 }
+
+// older returns the marks after the first so many, but for those by which
+// something is deployed.
+func (i *Image) older(stay int) (tags []string) {
+	for _, m := range i.marks[min(stay, len(i.marks)):] {
+		if m.holder == "" {
+			tags = append(tags, m.tag)
+		}
+	}
+	return tags
+}
+
+// tellDeployed says which marks are no marks to those who are deployed by them.
+func (i *Image) tellDeployed() {
+	for _, m := range i.marks {
+		if m.holder != "" {
+			i.Detail = strings.TrimPrefix(i.Detail+"; "+m.tag+" stays: "+m.holder+" is deployed by it", "; ")
+		}
+	}
+}
+
+// KeepMarks leaves the image all marks that it has.
+func (i *Image) KeepMarks() { i.keep, i.Remove = 0, nil }
 
 // Stay leaves the tag to the image that has it.
 func (i *Image) Stay(why string) {
