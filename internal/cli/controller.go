@@ -22,6 +22,7 @@ import (
 	"github.com/regsweep/regsweep/internal/controller"
 	"github.com/regsweep/regsweep/internal/kubeclient"
 	"github.com/regsweep/regsweep/internal/lease"
+	"github.com/regsweep/regsweep/internal/objects"
 	"github.com/regsweep/regsweep/internal/permissions"
 	"github.com/regsweep/regsweep/internal/usage"
 	"github.com/regsweep/regsweep/internal/usage/kubernetes"
@@ -85,11 +86,19 @@ func (c *controllerFlags) check(f *flags) error {
 	switch {
 	case f.now != "":
 		return usageError("--now and controller exclude each other: a controller judges by the clock")
-	case c.elect && accountName.FindStringSubmatch(cmp.Or(c.leaseNamespace, "default")+"/"+c.leaseName) == nil:
-		return usageError("--lease-namespace %s and --lease-name %s: these are no names of a namespace and a Lease", c.leaseNamespace, c.leaseName)
+	case len(f.ignoreGaps) > 0:
+		return usageError("--ignore-gap and controller exclude each other: it would hold for every run, quietly; %s", insteadOfIgnoring)
+	case c.elect && accountName.FindStringSubmatch("default/"+c.leaseName) == nil:
+		return usageError("--lease-name %s: this is no name of a Lease: lower-case letters, digits, hyphens and dots", c.leaseName)
+	case c.elect && c.leaseNamespace != "" && accountName.FindStringSubmatch(c.leaseNamespace+"/"+leaseName) == nil:
+		return usageError("--lease-namespace %s: this is no name of a namespace: lower-case letters, digits and hyphens", c.leaseNamespace)
 	}
-	return nil
+	_, _, err := f.narrowed()
+	return err
 }
+
+// insteadOfIgnoring says what to do about a gap where nobody sees each run begin.
+const insteadOfIgnoring = "run regsweep apply --ignore-gap once by hand, or take the source out of the configuration"
 
 // run runs the controller and its server until the context ends.
 func (c *controllerFlags) run(ctx context.Context, w *World, f *flags) error {
@@ -97,8 +106,14 @@ func (c *controllerFlags) run(ctx context.Context, w *World, f *flags) error {
 	if err != nil {
 		return err
 	}
+	if _, err := f.registriesOf(cfg); err != nil {
+		return err
+	}
 	if cfg.Mode == config.ModeApply && f.journalPath(w) == "" {
 		return errNoJournal()
+	}
+	if _, err := f.openJournal(w, objects.Env{}); err != nil {
+		return err
 	}
 	log, err := f.logger(w)
 	if err != nil {
@@ -109,7 +124,7 @@ func (c *controllerFlags) run(ctx context.Context, w *World, f *flags) error {
 	session := awsapi.NewSession(aws)
 	opts := controller.Options{
 		Read:     func() ([]byte, error) { return readConfig(f.configPath(w)) },
-		Parse:    func(content []byte) (*config.Config, error) { return w.parse(f.configPath(w), content) },
+		Parse:    func(content []byte) (*config.Config, error) { return f.parse(w, content) },
 		Watchers: func(cfg *config.Config) ([]usage.Watcher, error) { return w.watchers(cfg, session) },
 		Open: func(ctx context.Context, cfg *config.Config) (*controller.Job, error) {
 			return f.job(ctx, w, cfg, session)
@@ -201,14 +216,17 @@ func readConfig(path string) ([]byte, error) {
 	return content, nil
 }
 
-// parse reads what a configuration file says.
-func (w *World) parse(path string, content []byte) (*config.Config, error) {
+// parse reads what a configuration file says, and refuses one that the flags do
+// not go with.
+func (f *flags) parse(w *World, content []byte) (*config.Config, error) {
+	path := f.configPath(w)
 	cfg, err := config.Parse(path, content, w.LookupEnv, w.Kinds)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Dir = filepath.Dir(path)
-	return cfg, nil
+	_, err = f.registriesOf(cfg)
+	return cfg, err
 }
 
 // watchers opens the sources that read clusters, which can be watched. It makes

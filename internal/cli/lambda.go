@@ -73,8 +73,14 @@ func (f *flags) inLambda(w *World) error {
 	if f.journal != journal.Stdout && !objects.IsS3(f.journal) {
 		return usageError("the journal %s would be gone with the function: write s3://bucket/prefix, or - for the log", f.journal)
 	}
-	if f.now != "" {
+	switch flag := f.narrowing(); flag {
+	case "":
+	case "--now":
 		return usageError("--now and lambda exclude each other: a function judges by the clock")
+	case "--ignore-gap":
+		return usageError("--ignore-gap and lambda exclude each other: it would hold for every invocation, quietly; %s", insteadOfIgnoring)
+	default: // open takes what the event says instead, which without any is all
+		return usageError("%s and lambda exclude each other: an event says what it is about, with registry, repositories or shard", flag)
 	}
 	lookup := w.LookupEnv
 	w.LookupEnv = func(name string) (string, bool) {

@@ -107,15 +107,9 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 	if f.now != "" {
 		scope.Now = judge()
 	}
-	repositories, errs := policy.CompileRepositories(f.repositories)
-	for _, err := range errs { // one is enough to stop
-		return nil, usageError("--repository: %w", err)
-	}
-	shard := plan.Shard{}
-	if f.shard != "" {
-		if shard, err = plan.ParseShard(f.shard); err != nil {
-			return nil, usageError("--shard: %w", err)
-		}
+	repositories, shard, err := f.narrowed()
+	if err != nil {
+		return nil, err
 	}
 	if session == nil {
 		aws := w.AWS
@@ -148,6 +142,20 @@ func (f *flags) open(ctx context.Context, w *World, cfg *config.Config, session 
 		return nil, err
 	}
 	return r, nil
+}
+
+// narrowed returns the repositories that the run is about, as the flags say.
+func (f *flags) narrowed() (repositories policy.Repositories, shard plan.Shard, err error) {
+	repositories, errs := policy.CompileRepositories(f.repositories)
+	for _, err := range errs { // one is enough to stop
+		return policy.Repositories{}, plan.Shard{}, usageError("--repository: %w", err)
+	}
+	if f.shard != "" {
+		if shard, err = plan.ParseShard(f.shard); err != nil {
+			return policy.Repositories{}, plan.Shard{}, usageError("--shard: %w", err)
+		}
+	}
+	return repositories, shard, nil
 }
 
 // openAll opens the usage sources and the readers of the registries.

@@ -250,7 +250,7 @@ func (t tally) causes(name string, err error, atLeast, last int) []string {
 	case n < atLeast:
 		causes = append(causes, fmt.Sprintf("it found %s, and atLeast expects %d", count(n, "use"), atLeast))
 	case n == 0 && last > 0:
-		causes = append(causes, fmt.Sprintf("it found nothing, and the last run found %s (if nothing is right, go on once with --ignore-gap %s; atLeast says what it must find)", count(last, "use"), name))
+		causes = append(causes, fmt.Sprintf("it found nothing, and the last run found %s (if nothing is right, go on once with --ignore-gap %s on the command line, or take the source out of the configuration; atLeast says what it must find)", count(last, "use"), name))
 	}
 	if n := len(t.unplaced); n > 0 {
 		causes = append(causes, fmt.Sprintf("%s without a repository can be any image: %s", count(n, "image id"), examples(t.unplaced)))

@@ -17,7 +17,7 @@ func TestASourceThatHadUsesAndHasNoneIsAGap(t *testing.T) {
 	opts := Options{CacheDir: filepath.Join(t.TempDir(), "cache"), ConfigID: "one"}
 	some := answers("ecs", running("a", web+":1", ""), running("b", web+":1", ""))
 	none := answers("ecs")
-	detail := "it found nothing, and the last run found 2 uses (if nothing is right, go on once with --ignore-gap ecs; atLeast says what it must find)"
+	detail := "it found nothing, and the last run found 2 uses (if nothing is right, go on once with --ignore-gap ecs on the command line, or take the source out of the configuration; atLeast says what it must find)"
 	steps := []struct {
 		name   string
 		entry  Entry
