@@ -56,6 +56,7 @@ podDisruptionBudget: {maxUnavailable: 50%}
 extraArgs: [-v]
 env: [{name: NOTIFY_URL, valueFrom: {secretKeyRef: {name: notify, key: url}}}]
 volumes:
+  cache: {existingClaim: cache}
   state: {existingClaim: journal}
   extra: [{name: kube, secret: {secretName: kube}}]
   extraMounts: [{name: kube, mountPath: /etc/kube, readOnly: true}]
@@ -92,6 +93,21 @@ config: |
   usage: [{kubernetes: {namespaces: [EXTRA], customResources: true}}]
 `,
 		kinds: "ConfigMap CronJob NetworkPolicy Role RoleBinding ServiceAccount",
+		args:  "plan --log-format=json",
+	},
+	{
+		// Only a literal true is true here: with false as a default, the program
+		// reads neither Secrets nor custom resources.
+		name: "rights that the environment decides on", release: "regsweep",
+		values: `
+kind: cronjob
+config: |
+  version: 1
+  registries: [{ecr: {region: eu-west-1}}]
+  usage:
+    - kubernetes: {helm: "${env:HELM:-false}", customResources: "${env:CUSTOM_RESOURCES:-false}"}
+`,
+		kinds: "ClusterRole ClusterRoleBinding ConfigMap CronJob NetworkPolicy ServiceAccount",
 		args:  "plan --log-format=json",
 	},
 	{
@@ -169,12 +185,44 @@ func TestChartRefuses(t *testing.T) {
 		{"a journal without a key", "journal: s3://bucket", "/journal"},
 		{"a configuration that is none", "config: \"rules: []\"", "/config"},
 		{"a configuration that is no YAML", "config: \"version: 1\\na: [\"", "config is no YAML"},
+		{"nobody's ServiceAccount", "serviceAccount: {create: false}", "name yours with serviceAccount.name"},
 		{"a ServiceMonitor without a Service", "{serviceMonitor: {enabled: true}, service: {enabled: false}}", "needs service.enabled"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			out, err := tryRender(t, test.values, "chart", chart, "regsweep", "default", "-")
 			if err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("rendered, with the error %v, want %q:\n%s", err, test.says, out)
+			}
+		})
+	}
+}
+
+// TestClaims checks that the volumes that may outlive the pod are claims where the
+// values name these, and else empty at each start.
+func TestClaims(t *testing.T) {
+	for _, test := range []struct{ name, values, cache, state string }{
+		{"defaults", "", "", ""},
+		{"both", "volumes: {cache: {existingClaim: a}, state: {existingClaim: b}}", "a", "b"},
+		{"of a CronJob only the cache", "{kind: cronjob, volumes: {cache: {existingClaim: a}}}", "a", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			pod := podOf(t, objects(t, render(t, test.values, "chart", chart, "regsweep", "default", "-")))
+			volumes, _, err := unstructured.NestedSlice(pod, "spec", "volumes")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]string{}
+			for _, v := range volumes {
+				volume := v.(map[string]any)
+				claim, _, _ := unstructured.NestedString(volume, "persistentVolumeClaim", "claimName")
+				if _, empty := volume["emptyDir"]; empty != (claim == "") && volume["name"] != "config" {
+					t.Errorf("%v is not just one kind of volume", volume)
+				}
+				got[volume["name"].(string)] = claim
+			}
+			want := map[string]string{"config": "", "tmp": "", "cache": test.cache, "state": test.state}
+			if diff := gocmp.Diff(want, got); diff != "" {
+				t.Errorf("claims (-want +got):\n%s", diff)
 			}
 		})
 	}

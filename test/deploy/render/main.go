@@ -2,6 +2,7 @@
 //
 //	render lint CHART [VALUES]                 messages of Helm's linter, one a line
 //	render chart CHART NAME NAMESPACE [VALUES] objects, as a stream of YAML documents
+//	render notes CHART NAME NAMESPACE [VALUES] what the chart tells who installed it
 //	render kustomize FOLDER                    objects, as a stream of YAML documents
 //	render module FOLDER VALUES                a Terraform module, as JSON (see module.go)
 //
@@ -44,12 +45,12 @@ func run(args []string) error {
 			fmt.Println(m.Error())
 		}
 		return nil
-	case len(args) >= 4 && args[0] == "chart":
+	case len(args) >= 4 && (args[0] == "chart" || args[0] == "notes"):
 		values, err := readValues(args[4:])
 		if err != nil {
 			return err
 		}
-		return renderChart(args[1], args[2], args[3], values)
+		return renderChart(args[1], args[2], args[3], values, args[0] == "notes")
 	case len(args) == 2 && args[0] == "kustomize":
 		return renderKustomize(args[1])
 	case len(args) == 3 && args[0] == "module":
@@ -78,8 +79,8 @@ func readFile(path string) ([]byte, error) {
 }
 
 // renderChart renders as helm template does: the values are checked by the
-// chart's schema, and notes are left out.
-func renderChart(dir, name, namespace string, values map[string]any) error {
+// chart's schema. It prints the objects, or else the notes.
+func renderChart(dir, name, namespace string, values map[string]any, notes bool) error {
 	chart, err := loader.LoadDir(dir)
 	if err != nil {
 		return err
@@ -94,6 +95,12 @@ func renderChart(dir, name, namespace string, values map[string]any) error {
 		return err
 	}
 	for _, file := range slices.Sorted(maps.Keys(rendered)) {
+		if notes {
+			if strings.HasSuffix(file, "/NOTES.txt") {
+				fmt.Println(strings.TrimSpace(rendered[file]))
+			}
+			continue
+		}
 		if strings.HasSuffix(file, ".yaml") && strings.TrimSpace(rendered[file]) != "" {
 			fmt.Printf("---\n%s\n", strings.TrimPrefix(strings.TrimSpace(rendered[file]), "---\n"))
 		}

@@ -23,7 +23,7 @@
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "regsweep.fullname" .) .Values.serviceAccount.name -}}
 {{- else -}}
-{{- default "default" .Values.serviceAccount.name -}}
+{{- required "serviceAccount.create is false: name yours with serviceAccount.name, since the roles would go to the account default, and so to every pod of the namespace" .Values.serviceAccount.name -}}
 {{- end -}}
 {{- end -}}
 
@@ -50,6 +50,20 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{/* The Lease is in the release's namespace, and called as the release is. */}}
 {{- define "regsweep.lease" -}}
 {{ .Release.Namespace }}/{{ include "regsweep.fullname" . }}
+{{- end -}}
+
+{{/* What is done by what runs: plan, apply or tag; either where ${env:…} decides. */}}
+{{- define "regsweep.does" -}}
+{{- $mode := get (fromYaml .Values.config) "mode" | default "plan" -}}
+{{- if kindIs "map" $mode -}}
+{{- $dry := get $mode "dryRun" | toJson -}}
+{{- $mode = get (dict "true" "plan" "false" "apply") $dry | default "either" -}}
+{{- end -}}
+{{- if eq .Values.kind "tagger" -}}tag
+{{- else if eq .Values.kind "cronjob" -}}{{ ternary "apply" "plan" .Values.cronjob.apply }}
+{{- else if has $mode (list "plan" "apply") -}}{{ $mode }}
+{{- else -}}either
+{{- end -}}
 {{- end -}}
 
 {{/* Whether what runs holds the Lease. */}}

@@ -85,7 +85,11 @@ spec:
     - name: tmp
       emptyDir: {sizeLimit: {{ .Values.volumes.tmp.sizeLimit }}}
     - name: cache
+      {{- if .Values.volumes.cache.existingClaim }}
+      persistentVolumeClaim: {claimName: {{ .Values.volumes.cache.existingClaim }}}
+      {{- else }}
       emptyDir: {sizeLimit: {{ .Values.volumes.cache.sizeLimit }}}
+      {{- end }}
     - name: state
       {{- if .Values.volumes.state.existingClaim }}
       persistentVolumeClaim: {claimName: {{ .Values.volumes.state.existingClaim }}}

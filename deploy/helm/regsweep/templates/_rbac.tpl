@@ -10,13 +10,17 @@ compares. A source that names contexts or a kubeconfig reads other clusters.
   verbs: [{{ join ", " .verbs }}]
 {{- end -}}
 
-{{/* The rules of a source: .source is its configuration, .watch whether it is watched. */}}
+{{/*
+The rules of a source: .source is its configuration, .watch whether it is watched.
+Wide rights are for a literal true only: the chart does not know what ${env:…} is,
+and any text would count as true.
+*/}}
 {{- define "regsweep.sourceRules" -}}
 {{- $verbs := ternary (list "list" "watch") (list "list") .watch -}}
 {{- $core := list "pods" "replicationcontrollers" "podtemplates" -}}
 {{- $apps := list "deployments" "statefulsets" "daemonsets" "replicasets" "controllerrevisions" -}}
 {{- $batch := list "jobs" "cronjobs" -}}
-{{- $all := dig "customResources" false .source -}}
+{{- $all := eq (dig "customResources" false .source | toJson) "true" -}}
 {{- if $all }}
 {{ include "regsweep.rule" (dict "group" "*" "resources" (list "'*'") "verbs" (list "list")) }}
 {{- $verbs = list "watch" -}}
@@ -27,7 +31,7 @@ compares. A source that names contexts or a kubeconfig reads other clusters.
 {{ include "regsweep.rule" (dict "group" "batch" "resources" $batch "verbs" $verbs) }}
 {{ include "regsweep.rule" (dict "group" "argoproj.io" "resources" (list "rollouts") "verbs" $verbs) }}
 {{- end }}
-{{- if and (not $all) (dig "helm" false .source) }}
+{{- if and (not $all) (eq (dig "helm" false .source | toJson) "true") }}
 {{ include "regsweep.rule" (dict "group" "" "resources" (list "secrets") "verbs" (list "list")) }}
 {{- end }}
 {{- if .namespaced }}
