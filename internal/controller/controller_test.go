@@ -181,6 +181,19 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
+// What the plan warns of is in the log of its run.
+func TestWarnings(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, strings.Replace(header, "rules: [{", "rules: [{repositories: [aps/**], ", 1))
+		w.start(t)
+		time.Sleep(time.Minute)
+		if log := w.log.String(); !strings.Contains(log, `level=WARN msg="warning of the plan" warning="rules[0].repositories[0]: \"aps/**\" matches no repository"`) {
+			t.Error(log)
+		}
+		w.end(t)
+	})
+}
+
 // A run that fails is told, and the next is made all the same.
 func TestRunFails(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -234,7 +247,8 @@ func TestGracefulStop(t *testing.T) {
 			}
 			if test.err == nil {
 				w.want(t, "/metrics", 200, `regsweep_runs_total{result="stopped"} 1`, "regsweep_deletions_total 1")
-				if diff := cmp.Diff([]string{"regsweep controller: 1 image deleted\nprod/apps/web: 1 deleted"}, w.told); diff != "" {
+				if diff := cmp.Diff([]string{"regsweep controller: 1 image deleted, stopped before the end, 2 images left for later\n" +
+					"prod/apps/web: 1 deleted\nthe process was told to end: context canceled"}, w.told); diff != "" {
 					t.Errorf("told of what was done until then: %s", diff)
 				}
 			}

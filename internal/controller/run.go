@@ -133,7 +133,7 @@ func (c *Controller) sumUp(ctx context.Context, e *Ended, what *notify.Run) {
 	var lost *lease.LostError
 	switch {
 	case e.Err != nil && (ctx.Err() != nil || errors.As(e.Err, &lost)):
-		e.Result = Stopped
+		e.Result, what.Stopped = Stopped, e.Err
 	case e.Err != nil:
 		e.Result, what.Err = Failed, e.Err
 	case e.Failed > 0:
@@ -189,6 +189,9 @@ func (c *Controller) report(ctx context.Context, e *Ended, what *notify.Run) {
 		c.event(ctx, Normal, "ImagesDeleted", fmt.Sprintf("%d images deleted, %d archived", e.Deleted, e.Archived))
 	}
 	if what.Plan != nil {
+		for _, warning := range what.Plan.Warnings {
+			c.Log.Warn("warning of the plan", "warning", warning)
+		}
 		n := 0
 		for _, s := range what.Plan.Sources {
 			if s.Status != "ok" && n < maxGapEvents {

@@ -16,7 +16,7 @@ func (r *run) apply(ctx, hard context.Context) error {
 	err := r.planAndApply(ctx, hard, &told)
 	told.Err = err
 	if err == nil && r.result.Next != nil {
-		told.Err = ended(ctx, ctx.Err(), "the next run goes on")
+		told.Stopped = &DeadlineError{"the next run goes on"}
 	}
 	r.tell(hard, told)
 	return err

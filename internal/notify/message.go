@@ -28,6 +28,9 @@ type Run struct {
 	Gaps bool
 	// Err is why the run failed, or nil.
 	Err error
+	// Stopped is why a run that did not fail ended before it was done, or nil: the
+	// process was to end, or the time was up. A later one goes on.
+	Stopped error
 }
 
 // Message is a summary for people.
@@ -39,9 +42,10 @@ type Message struct {
 }
 
 // Worth reports whether somebody wants to know of a run: it deleted or archived
-// something, something failed, or a gap or a limit holds something.
+// something, something failed, it stopped before its end, or a gap or a limit holds
+// something.
 func (r Run) Worth() bool {
-	if r.Err != nil || r.Gaps || r.Plan != nil && r.Plan.Totals.HeldBack() > 0 {
+	if r.Err != nil || r.Stopped != nil || r.Gaps || r.Plan != nil && r.Plan.Totals.HeldBack() > 0 {
 		return true
 	}
 	return r.Report != nil && (r.Report.Deleted+r.Report.Archived+r.Report.Failed > 0 || r.Report.Held)
@@ -70,11 +74,32 @@ func (r Run) Message() Message {
 		parts = append(parts, "the run failed")
 		lines = append(lines, line("failed: "+r.Err.Error()))
 	}
+	if r.Stopped != nil {
+		parts = append(parts, "stopped before the end")
+		if n := r.left(); n > 0 {
+			parts = append(parts, images(n)+" left for later")
+		}
+		lines = append(lines, line(r.Stopped.Error()))
+	}
 	if len(parts) == 0 {
 		parts = []string{"nothing to do"}
 	}
 	subject := r.Name + ": " + strings.Join(parts, ", ")
 	return Message{Subject: subject, Text: strings.Join(append([]string{subject}, lines...), "\n")}
+}
+
+// left is how many images of the plan an apply did not come to: repositories that
+// it did not begin are in no report.
+func (r Run) left() int {
+	if r.Plan == nil || r.Report == nil {
+		return 0
+	}
+	n := r.Plan.Totals.Delete + r.Plan.Totals.Archive
+	for i := range r.Report.Repositories {
+		repo := &r.Report.Repositories[i]
+		n -= repo.Deleted + repo.Archived + repo.Undeleted() + repo.Changed + repo.DoneBefore
+	}
+	return max(n, 0)
 }
 
 // done tells what was done, in short and by repository.

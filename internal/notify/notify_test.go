@@ -51,6 +51,13 @@ func TestMessage(t *testing.T) {
 		{"gap and limit", notify.Run{Plan: gap, Gaps: true}, true,
 			"run: 4 images held by gaps or limits, 1 gap\ngap kubernetes/prod: list pods: access denied"},
 		{"failed", notify.Run{Err: errors.New("credentials have expired")}, true, "run: the run failed\nfailed: credentials have expired"},
+		{"stopped", notify.Run{
+			Plan: &plan.Plan{Totals: plan.Totals{Delete: 250, Archive: 8}}, Stopped: errors.New("the process was told to end"),
+			Report: &plan.Report{Deleted: 204, Repositories: []plan.RepositoryReport{
+				{Registry: "prod", Name: "apps/web", Deleted: 204, Changed: 1, DoneBefore: 1, Left: 40, Failures: []plan.Failure{{}, {Mark: plan.Unmark}}},
+			}}}, true,
+			"run: 204 images deleted, stopped before the end, 51 images left for later\nprod/apps/web: 204 deleted, 2 failed\nthe process was told to end"},
+		{"stopped before it began", notify.Run{Stopped: errors.New("time is up")}, true, "run: stopped before the end\ntime is up"},
 		{"deletions", notify.Run{Plan: &plan.Plan{Totals: plan.Totals{Delete: 13}}, Report: many}, true,
 			"run: 12 images deleted, 1 failed\nprod/apps/a: 1 deleted, 1 failed\nprod/apps/b: 1 deleted\nprod/apps/c: 1 deleted\nprod/apps/d: 1 deleted\n" +
 				"prod/apps/e: 1 deleted\nprod/apps/f: 1 deleted\nprod/apps/g: 1 deleted\nprod/apps/h: 1 deleted\nprod/apps/i: 1 deleted\nprod/apps/j: 1 deleted\nand 2 more"},
