@@ -67,3 +67,24 @@ func TestExamplesAreTheChart(t *testing.T) {
 		})
 	}
 }
+
+// TestExamplesInClustersExpectUses checks that what deletes in a cluster, where
+// nothing remembers the last run, expects uses of each of its sources.
+func TestExamplesInClustersExpectUses(t *testing.T) {
+	for _, name := range []string{"kube-ecr-cleanup-controller", "kubernetes-cronjob"} {
+		t.Run(name, func(t *testing.T) {
+			var config struct{ Usage []struct{ AtLeast int } }
+			if err := yaml.Unmarshal([]byte(read(t, "examples", name, "regsweep.yaml")), &config); err != nil {
+				t.Fatal(err)
+			}
+			if len(config.Usage) == 0 {
+				t.Fatal("no usage sources")
+			}
+			for i, source := range config.Usage {
+				if source.AtLeast < 1 {
+					t.Errorf("usage[%d] has no atLeast", i)
+				}
+			}
+		})
+	}
+}
