@@ -1,6 +1,7 @@
 package lambdarun
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"github.com/regsweep/regsweep/internal/awsapi"
 	"github.com/regsweep/regsweep/internal/objects"
@@ -109,6 +111,9 @@ func parameter(ctx context.Context, session *awsapi.Session, name string) ([]byt
 		return nil, fmt.Errorf("parameter %s: %w", name, err)
 	}
 	out, err := ssm.NewFromConfig(cfg).GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(true)})
+	if _, missing := errors.AsType[*types.ParameterNotFound](err); missing { // AWS says nothing more
+		return nil, fmt.Errorf("parameter %s: there is none of this name in %s", name, cmp.Or(cfg.Region, "the region"))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("parameter %s: %w", name, err)
 	}

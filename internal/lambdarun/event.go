@@ -102,6 +102,9 @@ func Parse(payload []byte, mode config.Mode) (Event, error) {
 	if err := json.Unmarshal(payload, &fields); err != nil {
 		return Event{}, eventError("it is no JSON object: %v", err)
 	}
+	if name := twice(payload); name != "" {
+		return Event{}, eventError("%q stands there twice", name)
+	}
 	if _, ok := fields["op"]; !ok {
 		var s schedule
 		if err := json.Unmarshal(payload, &s); err == nil && s.DetailType == "Scheduled Event" {
@@ -123,6 +126,27 @@ func Parse(payload []byte, mode config.Mode) (Event, error) {
 		return Event{}, eventError("there is more after its end")
 	}
 	return e, e.check(fields)
+}
+
+// twice returns a field that stands in an object a second time, of which
+// encoding/json would take the last, or "".
+func twice(object []byte) string {
+	d := json.NewDecoder(bytes.NewReader(object))
+	_, _ = d.Token() // Parse has read it before, so that nothing of it is wrong
+	seen := map[string]bool{}
+	for d.More() {
+		token, _ := d.Token()
+		name, _ := token.(string)
+		if seen[name] {
+			return name
+		}
+		seen[name] = true
+		var value json.RawMessage
+		if d.Decode(&value) != nil {
+			return ""
+		}
+	}
+	return ""
 }
 
 // check refuses fields that the op does not take, or that make no sense.

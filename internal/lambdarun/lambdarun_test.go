@@ -117,7 +117,7 @@ func TestConfiguration(t *testing.T) {
 		{name: "parameter", env: []string{"REGSWEEP_CONFIG=ssm:/regsweep"}},
 		{name: "object", env: []string{"REGSWEEP_CONFIG=s3://lambda-test/regsweep.yaml"}},
 		{name: "no file", err: "REGSWEEP_CONFIG_YAML"},
-		{name: "no parameter", env: []string{"REGSWEEP_CONFIG=ssm:/none"}, err: "/none"},
+		{name: "no parameter", env: []string{"REGSWEEP_CONFIG=ssm:/none"}, err: "read the configuration: parameter /none: there is none of this name in eu-west-1"},
 		{name: "no object", env: []string{"REGSWEEP_CONFIG=s3://lambda-test/none"}, err: "there is no such object"},
 		{name: "no bucket", env: []string{"REGSWEEP_CONFIG=s3://no-such-bucket/none"}, err: "there is no such bucket"},
 		{name: "mistake", env: []string{"REGSWEEP_CONFIG_YAML=version: 1\nmode: aply\n"}, err: "$REGSWEEP_CONFIG_YAML:2:7: mode"},

@@ -80,7 +80,7 @@ func (d *Document) add(at Position, path, detail string) {
 	if r := []rune(detail); len(r) > maxDetail {
 		detail = string(r[:maxDetail]) + "…"
 	}
-	m := Mistake{File: d.file, Position: at, Path: path, Detail: detail}
+	m := Mistake{File: d.file, Position: at, Path: hideAddress(path), Detail: detail}
 	if d.reported[m] {
 		return
 	}

@@ -33,7 +33,18 @@ type Text struct {
 
 // address is a URL, of which only scheme and host may be shown: the rest of that of
 // a webhook is a secret, and so are a user and a password.
-var address = regexp.MustCompile(`(?i)(https?://)(?:[^/?#]*@)?([^/?#@]*)[/?#].+`)
+var address = regexp.MustCompile(`(?i)(https?://[^/?#]*)[/?#].+`)
+
+// userinfo is the user and the password of a URL.
+var userinfo = regexp.MustCompile(`(?i)(https?://)[^/?#\s]*@`)
+
+// quotedAddress is a URL that was written as the name of a field, as Join quotes it.
+var quotedAddress = regexp.MustCompile(`(?i)(https?://[^/?#"\\]*)[/?#](?:[^"\\]|\\.)+`)
+
+// hideAddress returns a path with no more of a URL in it than the host.
+func hideAddress(path string) string {
+	return quotedAddress.ReplaceAllString(userinfo.ReplaceAllString(path, "$1"), "$1/…")
+}
 
 // Show returns the text for a message: in quotes unless it is a number,
 // shortened, of a URL no more than the host, and as it is written where the
@@ -47,7 +58,7 @@ func (t Text) Show() string {
 	if t.FromEnv {
 		s = t.raw
 	}
-	s = address.ReplaceAllString(s, "$1$2/…")
+	s = address.ReplaceAllString(userinfo.ReplaceAllString(s, "$1"), "$1/…")
 	if utf8.RuneCountInString(s) > most {
 		s = string([]rune(s)[:most]) + "…"
 	}
