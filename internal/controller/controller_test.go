@@ -256,6 +256,25 @@ func TestGracefulStop(t *testing.T) {
 	}
 }
 
+// A call that is not answered until its client gives up is no reason to end late:
+// its images failed, and the run was stopped.
+func TestStopInASilentCall(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, apply)
+		w.old("a", "b", "c")
+		w.deleting = func(int) { time.Sleep(20 * time.Second) }
+		w.silent = errors.New("no answer for 20s")
+		w.start(t)
+		time.Sleep(time.Second)
+		w.end(t)
+		w.want(t, "/metrics", 200, `regsweep_runs_total{result="stopped"} 1`, "regsweep_failures_total 1")
+		if diff := cmp.Diff([]string{"regsweep controller: 0 images deleted, 1 failed, stopped before the end, 2 images left for later\n" +
+			"prod/apps/web: 1 failed\nthe process was told to end: repository apps/web: no answer for 20s"}, w.told); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // While it leads, and with each configuration, what is in use is marked.
 func TestTagging(t *testing.T) {
 	bubble(t, func(t *testing.T) {

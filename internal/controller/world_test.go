@@ -39,6 +39,8 @@ type shelf struct {
 	batches int
 	// deleting is called in each deletion.
 	deleting func(batch int)
+	// silent is how a deletion fails as a whole, if it does.
+	silent error
 }
 
 // find is the part of a Reader that nobody asks for.
@@ -107,6 +109,9 @@ func (s *shelf) Delete(_ context.Context, _ string, digests []image.Digest) ([]e
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.silent != nil {
+		return nil, s.silent
+	}
 	s.images = slices.DeleteFunc(s.images, func(i image.Image) bool { return slices.Contains(digests, i.Digest) })
 	return make([]error, len(digests)), nil
 }

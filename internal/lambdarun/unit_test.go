@@ -131,7 +131,7 @@ func TestTypes(t *testing.T) {
 
 func TestMargin(t *testing.T) {
 	for left, want := range map[time.Duration]time.Duration{
-		15 * time.Minute: 90 * time.Second, time.Minute: 10 * time.Second, 3 * time.Second: 1500 * time.Millisecond, 0: 0,
+		15 * time.Minute: 90 * time.Second, time.Minute: 10 * time.Second, 14 * time.Second: 7 * time.Second, 3 * time.Second: 1500 * time.Millisecond, 0: 0,
 	} {
 		if got := margin(left); got != want {
 			t.Errorf("of %s: %s, want %s", left, got, want)
