@@ -175,6 +175,12 @@ func (r *trial) run() {
 	if r.Ripe {
 		time.Sleep(time.Duration(r.Policy.Grace)*time.Millisecond + time.Minute)
 	}
+	// What stays there since it cannot be deleted may be a root of its own then, and
+	// take a place among the newest: other images go in its stead.
+	stuck := make([]bool, len(r.Repos))
+	for n, v := range r.foresee().repos {
+		stuck[n] = len(r.refused(n, v)) > 0
+	}
 	r.apply(nil, false)
 	if len(r.problems) > 0 {
 		return
@@ -182,6 +188,9 @@ func (r *trial) run() {
 	r.step = "third run"
 	last := r.plan("last.json")
 	for n, v := range last.repos {
+		if stuck[n] {
+			continue
+		}
 		left := r.refused(n, v)
 		for digest, verdict := range v {
 			if (verdict == "delete" || verdict == "archive") && !left[digest] {
