@@ -224,7 +224,8 @@ func TestCommandsOfTheCleaner(t *testing.T) {
 }
 
 // TestCommandsOfExamplesExist gives each command of regsweep in the READMEs the
-// flag --help besides, which an unknown command or flag does not survive.
+// flag --help besides: an unknown flag is an error then, and the help is that of
+// the command.
 func TestCommandsOfExamplesExist(t *testing.T) {
 	command := regexp.MustCompile("(?:`|(?m:^)|[A-Z]=\\S+ )(?:\\w+=\\S+ )*regsweep ([a-z][^`>\n]*)")
 	readmes, err := filepath.Glob(root + "/examples/*/README.md")
@@ -237,7 +238,11 @@ func TestCommandsOfExamplesExist(t *testing.T) {
 		text := strings.ReplaceAll(read(t, "examples", name, "README.md"), "\\\n", " ")
 		for _, m := range command.FindAllStringSubmatch(text, -1) {
 			found[name]++
-			regsweep(t, nil, append(strings.Fields(strings.ReplaceAll(m[1], "'", "")), "--help")...)
+			help := regsweep(t, nil, append(strings.Fields(strings.ReplaceAll(m[1], "'", "")), "--help")...)
+			words, _, _ := strings.Cut(m[1], " -")
+			if usage := "Usage:\n  regsweep " + strings.TrimSpace(words) + " "; !strings.Contains(help, usage) {
+				t.Errorf("%s calls regsweep %s, and there is no such command", name, words)
+			}
 		}
 	}
 	for _, readme := range readmes {
