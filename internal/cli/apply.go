@@ -78,7 +78,9 @@ limit or a gap (what is not held was done; over maxDeletes nothing is).`,
 		told := notify.Run{Name: "regsweep apply"}
 		err = lost(ctx, r.planAndApply(ctx, args, yes, &told))
 		if tell {
-			told.Err = failure(err)
+			if told.Err = failure(err); ctx.Err() != nil { // it was interrupted, or lost the Lease
+				told.Err, told.Stopped = nil, told.Err
+			}
 			r.tell(ctx, told)
 		}
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -138,6 +139,67 @@ func TestInterruptedApply(t *testing.T) {
 				t.Errorf("ended with %v, %d images are left, and the report is %q (stderr %s)", err, len(s.repo.Images()), stdout.String(), stderr)
 			}
 		})
+	}
+}
+
+// Whoever is told of an apply that was interrupted reads that it stopped, and how
+// much is left; it did not fail.
+func TestInterruptedApplyIsTold(t *testing.T) {
+	s := newSlowDeletion(t)
+	for _, name := range names("more", 105) { // a call takes 100
+		m := embedded.NewImage(embedded.ConfigBlob(name, 10), embedded.LayerBlob(name, 90))
+		s.repo.MustPush(embedded.Push{Manifest: m.Bytes(), Tags: []string{name}, At: time.Now().AddDate(0, 0, -40)})
+	}
+	told := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	}))
+	t.Cleanup(receiver.Close)
+	config, err := os.OpenFile(filepath.Join(s.dir, "regsweep.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = config.WriteString("notify: [{webhook: {url: \"" + receiver.URL + "/secret\"}}]\n")
+		err = errors.Join(err, config.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "regsweep", "apply", "--yes", "--notify")
+	stderr := &output{want: "interrupt again to end at once", said: make(chan struct{})}
+	cmd.Env, cmd.Stderr = s.env, stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	release := sync.OnceFunc(func() { close(s.answer) })
+	defer release()
+	for _, c := range []<-chan struct{}{s.asked, stderr.said} {
+		select {
+		case <-c:
+		case err := <-ended:
+			t.Fatalf("ended too early: %v\n%s", err, stderr)
+		}
+		if c == s.asked {
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	release()
+	var exit *exec.ExitError
+	if err := <-ended; !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		t.Fatalf("ended with %v, want exit code 3\n%s", err, stderr)
+	}
+	select {
+	case text := <-told:
+		if !strings.Contains(text, "regsweep apply: 100 images deleted, stopped before the end, 6 images left for later") || strings.Contains(text, "failed") {
+			t.Error(text)
+		}
+	default:
+		t.Errorf("nobody was told\n%s", stderr)
 	}
 }
 
