@@ -82,10 +82,10 @@ func TestUsageNone(t *testing.T) {
 func TestTextStaysAsWritten(t *testing.T) {
 	cfg := parse(t, `version: 1
 registries: [{name: 007, ecr: {account: 011122223333}}]
-protect: [{tags: [1.10, 0123, 1e3, true, 2020-01-01, ~1, 'null']}]
+protect: [{tags: [1.10, 0123, 1e3, true, 2020-01-01, 1_0, 'null']}]
 rules: [{name: 1.0, repositoryTags: {a: 010, b: "", c: yes}}]
 `)
-	if diff := cmp.Diff([]string{"1.10", "0123", "1e3", "true", "2020-01-01", "~1", "null"}, cfg.Policy.Protect[0].Tags); diff != "" {
+	if diff := cmp.Diff([]string{"1.10", "0123", "1e3", "true", "2020-01-01", "1_0", "null"}, cfg.Policy.Protect[0].Tags); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(map[string]string{"a": "010", "b": "", "c": "yes"}, cfg.Policy.Rules[0].RepositoryTags); diff != "" {

@@ -19,6 +19,8 @@ type Policy struct {
 	limits  Limits
 	marks   marks
 	grace   time.Duration
+	// unseen warns of patterns that match little but regsweep's own tags.
+	unseen []string
 }
 
 type protect struct {
@@ -162,10 +164,14 @@ func (c *compiler) repositories(path string, globs []string) Repositories {
 func (c *compiler) tags(path string, patterns []string) []matcher {
 	var ms []matcher
 	for i, p := range patterns {
+		path := fmt.Sprintf("%s.tags[%d]", path, i)
 		m, err := compileTag(p)
-		if err != nil {
-			c.problem(fmt.Sprintf("%s.tags[%d]", path, i), "%v", err)
+		switch {
+		case err != nil:
+			c.problem(path, "%v", err)
 			continue
+		case c.p.marks.meant(m):
+			c.p.unseen = append(c.p.unseen, fmt.Sprintf("%s: regsweep itself writes tags that %q matches, and its own tags count as none here", path, p))
 		}
 		ms = append(ms, m)
 	}

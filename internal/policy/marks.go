@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,6 +39,15 @@ func (m marks) is(tag string) bool {
 		return true
 	}
 	return isGraceMark(tag) || m.name != "" && tag == m.name
+}
+
+// meant reports whether a pattern seems to be for tags that regsweep writes: it
+// matches one of them, and none that people give to images most.
+func (m marks) meant(pattern matcher) bool {
+	const time = "1781524800"
+	own := []string{m.prefix + time, CondemnedPrefix + time, KeptPrefix + time, m.name}
+	return slices.ContainsFunc(own, func(tag string) bool { return tag != "" && pattern(tag) }) &&
+		!slices.ContainsFunc([]string{"latest", "main", "1.2.3", "v1.2.3"}, pattern)
 }
 
 // isGraceMark reports whether a tag is one of the grace period.

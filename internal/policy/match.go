@@ -29,7 +29,21 @@ func compileTag(pattern string) (matcher, error) {
 	case strings.HasPrefix(pattern, "/"):
 		return nil, fmt.Errorf("%q: a regular expression must end with / too", pattern)
 	}
-	return compileGlob(pattern, false)
+	m, err := compileGlob(pattern, false)
+	if at := strings.IndexFunc(pattern, inNoTag); err == nil && at >= 0 {
+		return nil, fmt.Errorf("%q matches no tag, since none has a %q in it", pattern, []rune(pattern[at:])[0])
+	}
+	return m, err
+}
+
+// inNoTag reports whether a character of a glob is in no tag ("Pulling manifests"
+// in the OCI distribution specification).
+func inNoTag(r rune) bool {
+	switch {
+	case r >= '0' && r <= '9', r >= 'A' && r <= 'Z', r >= 'a' && r <= 'z':
+		return false
+	}
+	return !strings.ContainsRune("._-*?", r)
 }
 
 // cutRegexp returns the expression of a pattern in the form /expression/.
@@ -87,9 +101,10 @@ func compileGlob(pattern string, path bool) (matcher, error) {
 type Repositories struct{ include, exclude []matcher }
 
 // Unmatched returns warnings for what is legal and seldom meant: repository globs
-// that match none of the names (a mistyped exclusion protects nothing), rules
-// that keep nothing, and a grace period beside keeps that look at pulls.
+// that match none of the names (a mistyped exclusion protects nothing), patterns
+// for tags that are none to rules, rules that keep nothing, and a grace period beside keeps that look at pulls.
 func (p *Policy) Unmatched(names []string) (warnings []string) {
+	warnings = append(warnings, p.unseen...)
 	check := func(path string, globs []string) {
 		for i, glob := range globs {
 			m, err := compileGlob(strings.TrimPrefix(glob, "!"), true)
