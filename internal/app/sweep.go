@@ -168,11 +168,13 @@ func (s *sweep) unbroken(ctx context.Context, verdict policy.Verdict, images ...
 // send deletes what of a batch is still condemned, in one call, and says in
 // outcomes what became of it.
 func (s *sweep) send(ctx context.Context, batch []int32, outcomes []journal.Outcome) (deleted []int32, err error) {
-	for {
+	// Each time one more of them is spared, until none is left to ask for.
+	for range len(batch) + 1 {
 		if deleted, err = s.sendOnce(ctx, batch, outcomes); !errors.Is(err, errSpared) {
-			return deleted, err
+			break
 		}
 	}
+	return deleted, err
 }
 
 // sendOnce is send, but for errSpared where something was spared meanwhile.
