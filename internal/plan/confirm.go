@@ -76,6 +76,9 @@ func (j *Judged) Spare(uses *policy.Uses) {
 
 // spare keeps the families of which a member must stay.
 func (j *Judged) spare(why string, stays func(i int32) bool) {
+	if j.atFirst == nil {
+		j.atFirst = slices.Clone(j.Verdicts)
+	}
 	w := j.Graph.NewWalker()
 	for k := range j.Result.Decisions {
 		d := &j.Result.Decisions[k]
@@ -95,11 +98,20 @@ func (j *Judged) spare(why string, stays func(i int32) bool) {
 	}
 }
 
+// wentAtFirst reports whether an image was to go before anything was spared.
+func (j *Judged) wentAtFirst(i int32) bool {
+	if j.atFirst == nil {
+		return goes(j.Verdicts[i])
+	}
+	return goes(j.atFirst[i])
+}
+
 // SpareChanged keeps the families that are no longer as they were judged: now is
 // the repository as it is, and gone says which images were deleted meanwhile. A
-// member must have the same tags and the same push time, and everything that
-// holds it or lives with it must have been condemned with it, but for what it
-// held already then and another root keeps. An index that came, or that cannot
+// member that was to go must have the same tags and the same push time, nothing
+// may hold it that stayed at first, and nothing may live with it that did not
+// then. What was spared since counts as to go, so that the order in which uses
+// and changes are found makes no difference. An index that came, or that cannot
 // be read any more, could list any of them, so that all stay.
 func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 	was := make([]int32, len(now.Images)) // where each was then, or -1
@@ -108,7 +120,7 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 		was[k] = -1
 		// What was pushed again is another image than the rules have judged.
 		if i, ok := j.Graph.Find(now.Images[k].Digest); ok && now.Images[k].PushedAt == j.Graph.Images[i].PushedAt {
-			was[k], condemned[k] = i, goes(j.Verdicts[i])
+			was[k], condemned[k] = i, j.wentAtFirst(i)
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(now.Unreadable)) {
@@ -134,7 +146,7 @@ func (j *Judged) SpareChanged(now *graph.Graph, gone func(i int32) bool) {
 		}
 		return was[k] >= 0 && slices.Equal(now.Images[k].Tags, j.Graph.Images[i].Tags) &&
 			!needed[k] &&
-			!slices.ContainsFunc(now.Members(k), func(m int32) bool { return !condemned[m] && !held(i, m) })
+			!slices.ContainsFunc(now.Members(k), func(m int32) bool { return !held(i, m) })
 	}
-	j.spare("it or its family changed while the plan was applied", func(i int32) bool { return goes(j.Verdicts[i]) && !same(i) })
+	j.spare("it or its family changed while the plan was applied", func(i int32) bool { return j.wentAtFirst(i) && !same(i) })
 }

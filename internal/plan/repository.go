@@ -23,6 +23,9 @@ type Judged struct {
 	// condemn and unmark are the images that are to be marked for the grace
 	// period, and those whose marks go, in ascending position.
 	condemn, unmark []int32
+	// atFirst are the verdicts before Spare or SpareChanged changed any; nil as long
+	// as none did.
+	atFirst []policy.Verdict
 	// doneBefore is how many images of a plan are gone already, or archived.
 	doneBefore int
 

@@ -41,9 +41,31 @@ func halfway(t *rapid.T, w *oracle.World, going set) set {
 	return gone
 }
 
+// duringApply are the changes that an apply finds. A plan does not say what was
+// attached to what, so that between plan and apply an image that is kept anyway
+// can become a referrer, and the rules judge its subject with it.
+var duringApply = append(slices.Clone(changes), change{"another image becomes a referrer", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
+	all := w.Repository.Images
+	other := &all[rapid.IntRange(0, len(all)-1).Draw(t, "other")]
+	tag := "sha256-" + img.Digest[len("sha256:"):] + ".sig"
+	if other.Digest == img.Digest || slices.Contains(other.Tags, tag) {
+		return ""
+	}
+	for n := range all {
+		all[n].Tags = slices.DeleteFunc(slices.Clone(all[n].Tags), func(had string) bool { return had == tag })
+	}
+	other.Tags = append(other.Tags, tag)
+	return img.Digest
+}})
+
+// spareChanged lets a judgement know that the repository is as in w by now.
+func spareChanged(j *plan.Judged, w *oracle.World, gone set) {
+	j.SpareChanged(graph.Build(contents(w)), func(i int32) bool { return gone[j.Graph.Images[i].Digest.String()] })
+}
+
 // spared is what still goes of a judgement when the repository is as in w by now.
 func spared(j *plan.Judged, w *oracle.World, gone set) set {
-	j.SpareChanged(graph.Build(contents(w)), func(i int32) bool { return gone[j.Graph.Images[i].Digest.String()] })
+	spareChanged(j, w, gone)
 	return going(j)
 }
 
@@ -64,7 +86,7 @@ func TestPropertySpareUnchanged(t *testing.T) {
 // TestPropertySpareChanged: what changes during an apply stays with what it
 // holds, as far as it is there, and nothing goes that did not before.
 func TestPropertySpareChanged(t *testing.T) {
-	for _, tt := range changes {
+	for _, tt := range duringApply {
 		t.Run(tt.name, func(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				w := wanted{}.worlds().Draw(t, "world")
@@ -88,6 +110,35 @@ func TestPropertySpareChanged(t *testing.T) {
 					if after[d] && !gone[d] {
 						t.Fatalf("%s goes, and is of the family of %s, which changed, in %#v", d, affected, w)
 					}
+				}
+			})
+		})
+	}
+}
+
+// TestPropertySpareOrder: whether a use or a change is found first makes no
+// difference to what goes.
+func TestPropertySpareOrder(t *testing.T) {
+	for _, tt := range duringApply {
+		t.Run(tt.name, func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				w := wanted{}.worlds().Draw(t, "world")
+				one, other := judgeWorld(t, &w.World), judgeWorld(t, &w.World)
+				gone := halfway(t, &w.World, going(one))
+				if len(w.Repository.Images) == 0 {
+					return
+				}
+				uses, err := policy.NewUses([]image.Use{imageUse(drawUse(t), 0)}, holders)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tt.do(t, &w.World, &w.Repository.Images[rapid.IntRange(0, len(w.Repository.Images)-1).Draw(t, "image")])
+				one.Spare(uses)
+				spareChanged(one, &w.World, gone)
+				spareChanged(other, &w.World, gone)
+				other.Spare(uses)
+				if diff := cmp.Diff(going(one), going(other)); diff != "" {
+					t.Fatalf("what goes (-use first +change first):\n%s\nin %#v", diff, w)
 				}
 			})
 		})
