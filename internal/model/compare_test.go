@@ -39,9 +39,7 @@ func (r *trial) compareSent(w *wire, before state, now *forecast) {
 				r.wrong("sent: %s %s, and the oracle says %q", verdict, r.name(d.repo, digest), got)
 			}
 			for _, s := range r.shelters {
-				// A tag may have come and gone.
-				same := d.there[s.cause] == before[s.repo][s.cause] && strings.HasSuffix(s.why, "tag")
-				if s.repo == d.repo && s.digest == digest && !d.at.Before(s.from) && d.there[s.cause] != "" && !same {
+				if s.repo == d.repo && s.digest == digest && !d.at.Before(s.from) && s.holds(d, before[s.repo][s.cause]) {
 					r.wrong("sent: %s %s at %s, and since %s regsweep must know of: %s", verdict, r.name(d.repo, digest),
 						d.at.Format(time.TimeOnly), s.from.Format(time.TimeOnly), s.why)
 				}
@@ -53,6 +51,21 @@ func (r *trial) compareSent(w *wire, before state, now *forecast) {
 			}
 		}
 	}
+}
+
+// holds reports whether a shelter still holds when a deletion is sent: both
+// images are there and live together, and the cause is as the event left it. It
+// was in the state was before the apply.
+func (s shelter) holds(d deletion, was string) bool {
+	if d.there[s.digest] == "" || d.there[s.cause] == "" || !oracle.Together(d.families, s.cause)[s.digest] {
+		return false
+	}
+	_, tags, _ := strings.Cut(d.there[s.cause], " ")
+	_, had, _ := strings.Cut(was, " ")
+	if strings.HasSuffix(s.why, "tag") && was != "" {
+		return tags != had // it may have come and gone
+	}
+	return s.tag == "" || slices.Contains(strings.Fields(tags), s.tag)
 }
 
 // compareDisturbed checks that nothing is gone or changed but what was to go and

@@ -258,7 +258,7 @@ func drawWorld(t *rapid.T) world {
 		w.Flaky = 3 + below(t, 9)
 		w.Now = givenPast
 	case Rare(t, 2):
-		for range Pick(t, 1, 2, 3) {
+		for range Pick(t, 1, 2, 3, 6, 12) {
 			d := during{Nth: below(t, 3), event: drawEvent(t, &w, happenings...), Takes: Pick(t, 31*second, 31*second, 31*second, 0)}
 			if d.What == "use tag" || d.What == "use digest" {
 				d.Takes = Pick(t, 301*second, 301*second, 0)

@@ -25,6 +25,9 @@ type shelter struct {
 	digest, cause string
 	from          time.Time
 	why           string
+	// tag is the one by which the cause is in use, if nobody knows it by digest:
+	// whoever has it then is in use instead.
+	tag string
 }
 
 // happening is what an event did.
@@ -124,7 +127,7 @@ func (a *account) change(e event, target, other string, condemned []string, h *h
 	why := map[bool]string{true: "used", false: h.what}[e.What == "use tag" || e.What == "use digest"]
 	save := func(repo int, from time.Time, cause string, digests map[string]bool) {
 		for _, d := range slices.Sorted(maps.Keys(digests)) {
-			h.shelters = append(h.shelters, shelter{repo, d, cause, from, why})
+			h.shelters = append(h.shelters, shelter{repo: repo, digest: d, cause: cause, from: from, why: why})
 		}
 	}
 	switch e.What {
@@ -229,6 +232,11 @@ func (a *account) comeIntoUse(e event, target string, h *happening, save func(in
 		}
 		if n == e.Repo || everywhere {
 			save(n, from, target, a.together(n, target, asked))
+		}
+	}
+	for n := range h.shelters {
+		if !everywhere {
+			h.shelters[n].tag = r.Tag
 		}
 	}
 }

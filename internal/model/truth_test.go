@@ -12,16 +12,23 @@ import (
 // account and not at what regsweep read of it.
 func (a *account) worldOf(n int, now time.Time, gaps []gap) oracle.World {
 	spec := &a.Repos[n]
-	w := oracle.World{Now: now.UnixMilli(), Policy: a.Policy, Uses: a.usesOf(n), Leftovers: a.leftovers[n]}
-	w.Repository = oracle.Repository{Name: spec.Name, Tags: spec.Tags, TagsUnknown: a.NoTags, Guards: true}
-	if a.NoTags {
-		w.Repository.Tags = nil
+	w := a.familiesOf(n)
+	w.Now, w.Policy, w.Uses = now.UnixMilli(), a.Policy, a.usesOf(n)
+	w.Repository.TagsUnknown = a.NoTags
+	if !a.NoTags {
+		w.Repository.Tags = spec.Tags
 	}
 	for _, g := range gaps {
 		if oracle.MatchRepository(g.covers, spec.Name) {
 			w.Gaps = append(w.Gaps, g.source)
 		}
 	}
+	return w
+}
+
+// familiesOf returns what tells which images of a repository live together.
+func (a *account) familiesOf(n int) oracle.World {
+	w := oracle.World{Leftovers: a.leftovers[n], Repository: oracle.Repository{Name: a.Repos[n].Name, Guards: true}}
 	for _, img := range a.repo(n).Images() {
 		w.Repository.Images = append(w.Repository.Images, a.imageOf(n, img))
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/regsweep/regsweep/internal/embedded"
+	"github.com/regsweep/regsweep/internal/oracle"
 )
 
 // wire lies between a run and the account. It notes what is deleted, and lets
@@ -40,8 +41,10 @@ type deletion struct {
 	// tags are those that are taken from images, which stay.
 	tags []string
 	at   time.Time
-	// there are the images of the repository when the call was sent.
-	there map[string]string
+	// there are the images of the repository when the call was sent, and families
+	// how they lived together then.
+	there    map[string]string
+	families oracle.World
 }
 
 func newWire(a *account, happen func(repo, n int, digests []string)) *wire {
@@ -95,7 +98,7 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if d.archive {
 		d.digests = []string{in.ImageID.ImageDigest}
 	}
-	d.there = w.account.stateOf(d.repo)
+	d.there, d.families = w.account.stateOf(d.repo), w.account.familiesOf(d.repo)
 	// Nobody waits for a lock while time passes.
 	w.mu.Lock()
 	w.sent = append(w.sent, d)
