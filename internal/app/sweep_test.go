@@ -161,50 +161,32 @@ func TestSweepLeavesWhatBelongsToAnImageThatStays(t *testing.T) {
 	}
 }
 
-// TestSweepEndsWithTheCredentials: what was asked for then has failed, and nothing of
-// it is said to have changed.
-func TestSweepEndsWithTheCredentials(t *testing.T) {
+// TestSweepEndsEarly: when the credentials expire, what was asked for has failed,
+// and nothing of it is said to have changed. When the run ends while a call waits
+// for its turn, its images were left, and nobody says that what became of them is
+// unknown.
+func TestSweepEndsEarly(t *testing.T) {
 	expired := &awsapi.CredentialsError{Expired: true, Err: errors.New("ExpiredTokenException")}
+	lost := errors.New("the Lease was lost")
+	unsent := &awsapi.UnsentError{Err: lost}
 	for _, tt := range []struct {
-		name   string
-		writer recorder
-		action policy.Action
+		name           string
+		answer, want   error
+		action         policy.Action
+		failures, left int
 	}{
-		{"delete", recorder{batch: 1, whole: map[int]error{1: expired}}, policy.Delete},
-		{"archive", recorder{batch: 1, images: map[image.Digest]error{D("a"): expired, D("b"): expired}}, policy.Archive},
+		{"credentials, delete", expired, expired, policy.Delete, 1, 1},
+		{"credentials, archive", expired, expired, policy.Archive, 1, 1},
+		{"never sent, delete", unsent, lost, policy.Delete, 0, 2},
+		{"never sent, archive", unsent, lost, policy.Archive, 0, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, report := sweepOf(t, New("r").Add("a").Add("b"), &tt.writer, tt.action)
+			w := &recorder{batch: 1, whole: map[int]error{1: tt.answer}, images: map[image.Digest]error{D("a"): tt.answer, D("b"): tt.answer}}
+			s, report := sweepOf(t, New("r").Add("a").Add("b"), w, tt.action)
 			err := s.run(t.Context())
-			var credentials *awsapi.CredentialsError
-			if !errors.As(err, &credentials) || len(tt.writer.calls) != 1 {
-				t.Errorf("error %v after %d calls, want the credentials' error after 1", err, len(tt.writer.calls))
-			}
-			if len(report.Failures) != 1 || s.left() != 1 {
-				t.Errorf("failures %v, %d left; want one of each", report.Failures, s.left())
-			}
-		})
-	}
-}
-
-// TestSweepOfCallsThatWereNeverSent: a run that ends while a call waits for its turn
-// says that the images were left, and not that what became of them is unknown.
-func TestSweepOfCallsThatWereNeverSent(t *testing.T) {
-	ended := errors.New("the Lease was lost")
-	unsent := &awsapi.UnsentError{Err: ended}
-	for _, tt := range []struct {
-		name   string
-		writer recorder
-		action policy.Action
-	}{
-		{"delete", recorder{batch: 1, whole: map[int]error{1: unsent}}, policy.Delete},
-		{"archive", recorder{batch: 1, images: map[image.Digest]error{D("a"): unsent, D("b"): unsent}}, policy.Archive},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			s, report := sweepOf(t, New("r").Add("a").Add("b"), &tt.writer, tt.action)
-			err := s.run(t.Context())
-			if !errors.Is(err, ended) || len(tt.writer.calls) != 1 || len(report.Failures) != 0 || s.left() != 2 {
-				t.Errorf("error %v after %d calls, failures %v, %d left; want the end after 1, and 2 left", err, len(tt.writer.calls), report.Failures, s.left())
+			if !errors.Is(err, tt.want) || len(w.calls) != 1 || len(report.Failures) != tt.failures || s.left() != tt.left {
+				t.Errorf("error %v after %d calls, failures %v, %d left; want %v after 1 call, %d failures, %d left",
+					err, len(w.calls), report.Failures, s.left(), tt.want, tt.failures, tt.left)
 			}
 		})
 	}
