@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,8 +74,15 @@ func (e *AmbiguousError) Error() string {
 // Explain tells everything of images, each named by a URI, by repository and
 // tag or digest, or by digest alone. Of a digest its first digits do, as tables
 // print them, where they mean one image: several are an *AmbiguousError. An
-// unknown image is a *NotFoundError, and what can be no name a *MalformedError.
+// unknown image is a *NotFoundError. The images of the other names are returned
+// beside these two errors. What can be no name is a *MalformedError, and nothing
+// is read.
 func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, error) {
+	for _, name := range names {
+		if err := formed(name); err != nil {
+			return nil, err
+		}
+	}
 	warnings, err := a.remember(ctx)
 	if err != nil {
 		return nil, err
@@ -87,20 +95,22 @@ func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, 
 		return nil, err
 	}
 	var all []plan.Explanation
+	var unclear []error
 	for _, name := range names {
-		if err := formed(name); err != nil {
-			return nil, err
-		}
 		found, err := a.explain(ctx, name, k)
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == 0 {
-			return nil, &NotFoundError{Name: name}
+		switch err := ambiguous(name, found); {
+		case err != nil:
+			unclear = append(unclear, err)
+		case len(found) == 0:
+			unclear = append(unclear, &NotFoundError{Name: name})
+		default:
+			all = append(all, found...)
 		}
-		all = append(all, found...)
 	}
-	return all, nil
+	return all, errors.Join(unclear...)
 }
 
 func (a *App) explain(ctx context.Context, name string, k *known) (found []plan.Explanation, err error) {
@@ -125,7 +135,7 @@ func (a *App) explain(ctx context.Context, name string, k *known) (found []plan.
 			}
 		}
 	}
-	return found, ambiguous(name, found)
+	return found, nil
 }
 
 // ambiguous returns an error where the beginning of a digest is that of several
