@@ -37,6 +37,8 @@ func (e *MalformedError) Error() string {
 // formed refuses what can be no name of an image, whatever the registries hold,
 // with a *MalformedError.
 func formed(name string) error {
+	asked := name
+	name = spelled(name)
 	repository, _, cut := beginning(name)
 	if cut && repository == "" {
 		return nil
@@ -49,7 +51,7 @@ func formed(name string) error {
 		_, err = image.ParseReference("registry.example.com/" + name)
 	}
 	if err != nil {
-		return &MalformedError{name}
+		return &MalformedError{asked}
 	}
 	return nil
 }
@@ -141,7 +143,7 @@ func (a *App) explain(ctx context.Context, name string, k *known) (found []plan.
 // ambiguous returns an error where the beginning of a digest is that of several
 // images. A tag may well be that of one image in each registry.
 func ambiguous(name string, found []plan.Explanation) error {
-	if _, _, cut := beginning(name); !cut {
+	if _, _, cut := beginning(spelled(name)); !cut {
 		return nil
 	}
 	several := slices.ContainsFunc(found, func(x plan.Explanation) bool { return x.Image.Digest != found[0].Image.Digest })
@@ -168,12 +170,26 @@ type wanted struct {
 	tag    string
 }
 
-// algorithm is what digests begin with, and fewest how many digits of one are
-// taken for the beginning of a digest.
+// algorithm is what digests begin with, fewest how many digits of one are taken
+// for the beginning of a digest, printed how many tables print, and hexDigits what
+// they are.
 const (
 	algorithm = "sha256:"
 	fewest    = 6
+	printed   = 12
+	hexDigits = "0123456789abcdef"
 )
+
+// spelled puts "sha256:" before the digits of a digest that stand without it:
+// after an "@", or alone. Alone fewer than tables print may be a repository.
+func spelled(name string) string {
+	at := strings.LastIndexByte(name, '@') + 1
+	digits := name[at:]
+	if (at > 0 || len(digits) >= printed) && strings.Trim(digits, hexDigits) == "" {
+		return name[:at] + algorithm + digits
+	}
+	return name
+}
 
 // beginning splits what ends with the beginning of a digest.
 func beginning(name string) (repository, prefix string, ok bool) {
@@ -182,7 +198,7 @@ func beginning(name string) (repository, prefix string, ok bool) {
 		return "", "", false
 	}
 	digits := name[at+len(algorithm):]
-	if len(digits) < fewest || len(digits) >= 2*len(image.Digest{}) || strings.Trim(digits, "0123456789abcdef") != "" {
+	if len(digits) < fewest || len(digits) >= 2*len(image.Digest{}) || strings.Trim(digits, hexDigits) != "" {
 		return "", "", false
 	}
 	return strings.TrimSuffix(name[:at], "@"), name[at:], true
@@ -190,6 +206,7 @@ func beginning(name string) (repository, prefix string, ok bool) {
 
 // meaning reads what a name means in one registry.
 func meaning(name string, id registry.Identity) (wanted, bool) {
+	name = spelled(name)
 	repository, prefix, cut := beginning(name)
 	switch {
 	case cut && repository == "":

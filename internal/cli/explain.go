@@ -16,7 +16,7 @@ func newExplain(w *World, f *flags) *cobra.Command {
 		Long: `Tell everything that is known of an image: its family, who uses it, which rule
 governs it and how each of the rule's keeps judged it. IMAGE is a URI,
 repository:tag, repository@sha256:… or a digest. The first digits of a digest, as
-tables print them, are enough where they mean one image.
+tables print them, are enough where they mean one image, also without "sha256:".
 
 Of several images those that are found are told of, and the exit code is 1 where
 one is not.`,

@@ -19,7 +19,8 @@ func newRestore(w *World, f *flags) *cobra.Command {
 		Use:   "restore IMAGE",
 		Short: "Bring an image back: from the archive, or from the journal",
 		Long: `Bring an image back. IMAGE is repository:tag, repository@sha256:… or a URI. The
-first digits of a digest are enough where they mean one image.
+first digits of a digest are enough where they mean one image, also without
+"sha256:".
 
 An archived image comes back with its family, one call an image, and restore waits
 until it can be pulled, which takes up to 20 minutes. Archiving is undo and not
