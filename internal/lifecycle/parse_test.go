@@ -94,6 +94,10 @@ func TestParseMistakes(t *testing.T) {
 		{"no priority", []string{`"rulePriority": 2,`, ""}, []string{`9:5: rules[1].rulePriority: this field is missing: a number from 1; the lowest is applied first`}},
 		{"a priority twice", []string{`"rulePriority": 2`, `"rulePriority": 1`}, []string{`10:23: rules[1].rulePriority: rules[0] has priority 1 too; each rule needs its own`}},
 		{"priority 0", []string{`"rulePriority": 2`, `"rulePriority": 0`}, []string{`10:23: rules[1].rulePriority: 0 is too small: 1 is the least`}},
+		{"priority 0 twice", []string{`"rulePriority": 1`, `"rulePriority": 0`, `"rulePriority": 2`, `"rulePriority": 0`}, []string{
+			`4:23: rules[0].rulePriority: 0 is too small: 1 is the least`,
+			`10:23: rules[1].rulePriority: 0 is too small: 1 is the least`,
+		}},
 		{"a priority in words", []string{`"rulePriority": 2`, `"rulePriority": "2"`}, []string{`10:23: rules[1].rulePriority: want a whole number, not "2"`}},
 		{"half a day", []string{`"countNumber": 30`, `"countNumber": 0.5`}, []string{`11:141: rules[1].selection.countNumber: want a whole number, not 0.5`}},
 		{"too many days", []string{`"countNumber": 30`, `"countNumber": 3000000000`}, []string{`11:141: rules[1].selection.countNumber: 3000000000 is too large`}},
