@@ -66,10 +66,14 @@ usage or configuration.`,
 				return fmt.Errorf("save the policy: %w", err)
 			}
 		}
+		doc := compileDocument{Schema: "regsweep.lifecycle-compile/v1", Policies: policies}
+		if len(policies) == 0 {
+			doc.Warnings = []string{"no repository matches"}
+		}
 		if f.output == "json" {
-			err = render.JSON(w.Stdout, compileDocument{Schema: "regsweep.lifecycle-compile/v1", Policies: policies})
+			err = render.JSON(w.Stdout, doc)
 		} else {
-			err = showCompiled(w.Stdout, policies)
+			err = showCompiled(w.Stdout, doc)
 		}
 		if err != nil {
 			return err
@@ -83,6 +87,7 @@ usage or configuration.`,
 type compileDocument struct {
 	Schema   string           `json:"schema"`
 	Policies []compiledPolicy `json:"policies"`
+	Warnings []string         `json:"warnings,omitempty"`
 }
 
 // compiledPolicy is one policy, and the repositories that it is for.
@@ -176,9 +181,12 @@ func onlyPolicy(policies []compiledPolicy) (string, error) {
 	return text, nil
 }
 
-func showCompiled(w io.Writer, policies []compiledPolicy) error {
+func showCompiled(w io.Writer, doc compileDocument) error {
 	var b strings.Builder
-	for _, p := range policies {
+	for _, warning := range doc.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", warning)
+	}
+	for _, p := range doc.Policies {
 		fmt.Fprintf(&b, "%s\n", strings.Join(p.Repositories, "\n"))
 		for _, n := range p.Notes {
 			mark := "-"
