@@ -101,23 +101,28 @@ func compileGlob(pattern string, path bool) (matcher, error) {
 type Repositories struct{ include, exclude []matcher }
 
 // Unmatched returns warnings for what is legal and seldom meant: repository globs
-// that match none of the names (a mistyped exclusion protects nothing), patterns
-// for tags that are none to rules, rules that keep nothing, and a grace period beside keeps that look at pulls.
+// that match none of the names (a mistyped exclusion protects nothing) or leave
+// none together, patterns for tags that are none to rules, rules that keep nothing,
+// and a grace period beside keeps that look at pulls.
 func (p *Policy) Unmatched(names []string) (warnings []string) {
 	warnings = append(warnings, p.unseen...)
-	check := func(path string, globs []string) {
+	check := func(path string, globs []string, all Repositories) {
+		before := len(warnings)
 		for i, glob := range globs {
 			m, err := compileGlob(strings.TrimPrefix(glob, "!"), true)
 			if err == nil && !slices.ContainsFunc(names, m) {
 				warnings = append(warnings, fmt.Sprintf("%s.repositories[%d]: %q matches no repository", path, i, glob))
 			}
 		}
+		if len(globs) > 0 && len(warnings) == before && !slices.ContainsFunc(names, all.Match) {
+			warnings = append(warnings, path+".repositories: no repository is left, since the exclusions take all of them")
+		}
 	}
 	for i := range p.protect {
-		check(p.protect[i].path, p.protect[i].globs)
+		check(p.protect[i].path, p.protect[i].globs, p.protect[i].repositories)
 	}
 	for i := range p.rules {
-		check(p.rules[i].path, p.rules[i].Repositories)
+		check(p.rules[i].path, p.rules[i].Repositories, p.rules[i].repositories)
 		if len(p.rules[i].keeps) == 0 {
 			warnings = append(warnings, fmt.Sprintf("%s (%s) has no keep: whatever it governs goes, however young; a dash too many before keep: makes such a rule", p.rules[i].path, p.rules[i].Name))
 		}
@@ -143,6 +148,9 @@ func CompileRepositories(globs []string) (Repositories, map[int]error) {
 		m, err := compileGlob(g, true)
 		if err == nil && g == "" {
 			err = fmt.Errorf("%q: an empty glob matches no repository", glob)
+		}
+		if exclude && g == "**" {
+			err = fmt.Errorf("%q: this excludes every repository, so that none is left", glob)
 		}
 		if err != nil {
 			if errs == nil {

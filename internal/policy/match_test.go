@@ -109,7 +109,7 @@ func TestRepositoryGlobs(t *testing.T) {
 }
 
 func TestRepositoryGlobErrors(t *testing.T) {
-	_, errs := CompileRepositories([]string{"ok", "", "!", "a[b]", "!{a,b}", `a\b`})
+	_, errs := CompileRepositories([]string{"ok", "", "!", "a[b]", "!{a,b}", `a\b`, "!**"})
 	got := map[int]string{}
 	for i, err := range errs {
 		got[i] = err.Error()
@@ -120,6 +120,7 @@ func TestRepositoryGlobErrors(t *testing.T) {
 		3: `"a[b]": a repository glob knows *, ** and ? only`,
 		4: `"{a,b}": a repository glob knows *, ** and ? only`,
 		5: `"a\\b": a repository glob knows *, ** and ? only`,
+		6: `"!**": this excludes every repository, so that none is left`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)
@@ -128,10 +129,11 @@ func TestRepositoryGlobErrors(t *testing.T) {
 
 func TestUnmatched(t *testing.T) {
 	p, problems := Compile(Spec{
-		Protect: []Protect{{Repositories: []string{"base/**", "bsae/**"}}, {Tags: []string{"v*"}}},
+		Protect: []Protect{{Repositories: []string{"base/**", "bsae/**"}}, {Tags: []string{"v*"}}, {Repositories: []string{"base/*", "!base/**"}}},
 		Rules: []Rule{
 			{Repositories: []string{"apps/**", "!apps/legcay"}},
 			{Tags: []string{"in-use-*", "*", "/^(main|regsweep-kept)/", "in*"}},
+			{Repositories: []string{"!base/*", "!apps/*"}, Keep: []Keep{{Newest: 1}}},
 		},
 	})
 	if len(problems) > 0 {
@@ -141,9 +143,11 @@ func TestUnmatched(t *testing.T) {
 		`rules[1].tags[0]: regsweep itself writes tags that "in-use-*" matches, and its own tags count as none here`,
 		`rules[1].tags[3]: regsweep itself writes tags that "in*" matches, and its own tags count as none here`,
 		`protect[0].repositories[1]: "bsae/**" matches no repository`,
+		`protect[2].repositories: no repository is left, since the exclusions take all of them`,
 		`rules[0].repositories[1]: "!apps/legcay" matches no repository`,
 		"rules[0] (rule 1) has no keep: whatever it governs goes, however young; a dash too many before keep: makes such a rule",
 		"rules[1] (rule 2) has no keep: whatever it governs goes, however young; a dash too many before keep: makes such a rule",
+		`rules[2].repositories: no repository is left, since the exclusions take all of them`,
 	}
 	if diff := cmp.Diff(want, p.Unmatched([]string{"apps/web", "apps/legacy", "base/go"})); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
