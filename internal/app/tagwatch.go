@@ -399,13 +399,15 @@ func (t *tagWatch) lastPass(ctx context.Context) {
 // log writes a line for each mark that was written or removed, and for each that
 // was not.
 func (t *tagWatch) log(report *tagging.Report) {
-	did, removed, say := "tagged", "older tag removed", t.Log.Info
+	did, removed := "tagged", "older tag removed"
 	if report.DryRun {
 		did, removed = "would be tagged", "older tag would be removed"
-		say = func(message string, args ...any) {
-			if t.first(message, args) {
-				t.Log.Info(message, args...)
-			}
+	}
+	// A dry run says the same of an image again and again, each time with the tag of
+	// another time.
+	say := func(message string, what []any, more ...any) {
+		if !report.DryRun || t.first(message, what) {
+			t.Log.Info(message, slices.Concat(what, more)...)
 		}
 	}
 	for _, reg := range report.Registries {
@@ -422,10 +424,10 @@ func (t *tagWatch) log(report *tagging.Report) {
 				img := &repo.Images[n]
 				what := slices.Concat(where, []any{"image", img.Name(), "digest", img.Digest.String()})
 				if (img.Action == tagging.Write || img.Action == tagging.Move) && img.Tag != "" {
-					say(did, slices.Concat(what, []any{"tag", img.Tag, "inUseBy", strings.Join(img.Holders, ", ")})...)
+					say(did, what, "tag", img.Tag, "inUseBy", strings.Join(img.Holders, ", "))
 				}
 				for _, tag := range img.Remove {
-					say(removed, slices.Concat(what, []any{"tag", tag})...)
+					say(removed, slices.Concat(what, []any{"tag", tag}))
 				}
 				if img.Error != "" {
 					t.tell("not tagged", slices.Concat(what, []any{"error", img.Error})...)

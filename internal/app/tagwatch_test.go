@@ -440,6 +440,9 @@ func TestWatchTagsDryRun(t *testing.T) {
 		w := startTagging(t, shop(), func(c *Watching, _ *watchWorld) { c.Open, c.Namespaces = nil, []string{"pro*"} })
 		w.source.see(runs("prod/Pod/a", "shop/web:v1", ""))
 		w.source.see(runs("test/Pod/b", "shop/web:v2", ""))
+		w.source.mu.Lock() // every reading finds it
+		w.source.found = runs("prod/Pod/a", "shop/web:v1", "")
+		w.source.mu.Unlock()
 		pass(30 * time.Minute)
 		w.end(t)
 		want := "level=WARN msg=\"--namespace pro*: nothing is in use in such a namespace\"\n" +

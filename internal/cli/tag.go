@@ -30,7 +30,7 @@ keeps what was in use not long ago although nothing runs it today.
 
 With --watch it goes on until it is told to end by SIGINT or SIGTERM, and tags at
 once what comes into use: clusters are watched, and all sources are read again and
-again. Each mark is a line of the log.
+again. Each mark is a line of the log; without --yes it is one that would be given.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 some images cannot
 be tagged; 4 a source is a gap (what is known to be in use is tagged).`,
