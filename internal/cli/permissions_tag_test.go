@@ -42,3 +42,22 @@ rules: [{repositoryTags: {team: web}, keep: [{youngerThan: 30d}]}]
 		})
 	}
 }
+
+// TestLeastPrivilegeOfTagDryRun: to show what would be tagged takes no more than
+// planning, which cannot write or delete.
+func TestLeastPrivilegeOfTagDryRun(t *testing.T) {
+	setEnvironment(t)
+	const config = `
+registries: [{ecr: {region: eu-west-1}}]
+usage: [{ecs: {}}, {lambda: {}}]
+rules: [{keep: [{newest: 9}]}]
+`
+	tag := []string{"tag", "-o", "json"}
+	free := runUnder(t, config, nil, tag...)
+	if free.Code != 0 || free.Calls["ecr:DescribeImages"] == 0 {
+		t.Fatalf("without policies: exit code %d, calls %v\n%s%s", free.Code, free.Calls, free.Stdout, free.Stderr)
+	}
+	if diff := cmp.Diff(free, runUnder(t, config, printed(t, config, nil, "plan"), tag...)); diff != "" {
+		t.Errorf("-without policies +with:\n%s", diff)
+	}
+}

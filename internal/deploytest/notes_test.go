@@ -39,7 +39,8 @@ func TestNotesAskForWhatIsDone(t *testing.T) {
 		{"a CronJob that applies", "{kind: cronjob, cronjob: {apply: true}}", "plan", []string{"--for apply"}, true},
 		{"a controller that plans and logs what it would tag", "controller: {tag: true}", "plan", []string{"--for plan"}, false},
 		{"a controller that applies and tags", "controller: {tag: true}", "apply", []string{"--for apply", "--for tag"}, true},
-		{"a tagger", "{kind: tagger, journal: s3://example-bucket/regsweep/}", "plan", []string{"--for tag"}, true},
+		{"a tagger", "{kind: tagger, tagger: {apply: true}, journal: s3://example-bucket/regsweep/}", "plan", []string{"--for tag"}, true},
+		{"a tagger that logs what it would tag", "{kind: tagger, journal: s3://example-bucket/regsweep/}", "apply", []string{"--for plan"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := base + test.mode + "\n"

@@ -52,14 +52,17 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{ .Release.Namespace }}/{{ include "regsweep.fullname" . }}
 {{- end -}}
 
-{{/* What is done by what runs: plan, apply or tag; either where ${env:…} decides. */}}
+{{/*
+What is done by what runs, as permissions go: plan, which changes nothing, apply or
+tag; either where ${env:…} decides.
+*/}}
 {{- define "regsweep.does" -}}
 {{- $mode := get (fromYaml .Values.config) "mode" | default "plan" -}}
 {{- if kindIs "map" $mode -}}
 {{- $dry := get $mode "dryRun" | toJson -}}
 {{- $mode = get (dict "true" "plan" "false" "apply") $dry | default "either" -}}
 {{- end -}}
-{{- if eq .Values.kind "tagger" -}}tag
+{{- if eq .Values.kind "tagger" -}}{{ ternary "tag" "plan" .Values.tagger.apply }}
 {{- else if eq .Values.kind "cronjob" -}}{{ ternary "apply" "plan" .Values.cronjob.apply }}
 {{- else if has $mode (list "plan" "apply") -}}{{ $mode }}
 {{- else -}}either
