@@ -27,8 +27,8 @@ func (v verdicts) count(what ...string) (n int) {
 // forecast is what the oracle says of a run.
 type forecast struct {
 	// repos are the verdicts by repository; nil is one that cannot be read.
-	repos []verdicts
-	tags  []map[string][]string
+	repos  []verdicts
+	images []map[string]oracle.Image
 	// marks is what an apply does about the marks of the grace period.
 	marks []map[string]string
 	gaps  int
@@ -71,11 +71,11 @@ func (a *account) foresee() *forecast {
 	gaps := a.gaps()
 	f := &forecast{gaps: len(gaps)}
 	for n := range a.Repos {
-		tags := map[string][]string{}
-		for _, img := range a.repo(n).Images() {
-			tags[img.Digest] = img.Tags
+		images := map[string]oracle.Image{}
+		for _, img := range a.familiesOf(n).Repository.Images {
+			images[img.Digest] = img
 		}
-		f.tags = append(f.tags, tags)
+		f.images = append(f.images, images)
 		f.marks = append(f.marks, map[string]string{})
 		if a.Repos[n].Unreadable {
 			f.repos = append(f.repos, nil)
@@ -127,7 +127,8 @@ func (a *account) confirm(planned *forecast) *forecast {
 		earlier := map[string]oracle.Planned{}
 		for digest, verdict := range planned.repos[n] {
 			if verdict != "keep" {
-				earlier[digest] = oracle.Planned{Verdict: verdict, Tags: planned.tags[n][digest]}
+				img := planned.images[n][digest]
+				earlier[digest] = oracle.Planned{Verdict: verdict, Tags: img.Tags, Pushed: img.Pushed}
 			}
 		}
 		w := a.worldOf(n, a.clock(), gaps)
@@ -162,7 +163,7 @@ func (a *account) comparePlan(d *document, f *forecast) (problems []string) {
 			}
 			for _, img := range repo.Images {
 				got[img.Digest] = img.Verdict
-				if tags := f.tags[n][img.Digest]; strings.Join(tags, " ") != strings.Join(img.Tags, " ") {
+				if tags := f.images[n][img.Digest].Tags; strings.Join(tags, " ") != strings.Join(img.Tags, " ") {
 					problems = append(problems, fmt.Sprintf("the plan has %s with the tags %q, and it has %q", a.name(n, img.Digest), img.Tags, tags))
 				}
 			}

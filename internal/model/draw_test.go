@@ -198,7 +198,7 @@ func drawSources(t *rapid.T) (list []source) {
 
 // The events, between plan and apply and during the apply.
 var (
-	happenings = []string{"use tag", "use digest", "retag", "steal tag", "list", "sign", "cosign", "delete", "archive"}
+	happenings = []string{"use tag", "use digest", "retag", "steal tag", "list", "sign", "cosign", "push again", "delete", "archive"}
 	between    = append([]string{"days", "push", "break", "empty snapshot"}, happenings...)
 )
 

@@ -176,6 +176,19 @@ func (a *account) change(e event, target, other string, condemned []string, h *h
 		}
 	case "delete":
 		a.delete(e.Repo, target)
+	case "push again":
+		img, _ := a.repo(e.Repo).Image(target)
+		a.delete(e.Repo, target)
+		if _, listed := a.repo(e.Repo).Image(target); listed {
+			h.what = ""
+			return
+		}
+		delete(a.pulled, a.Repos[e.Repo].Name+"@"+target)
+		tags := slices.DeleteFunc(slices.Clone(img.Tags), oracle.IsMark)
+		_, err := a.repo(e.Repo).Push(embedded.Push{Manifest: img.Manifest, MediaType: img.MediaType, Tags: tags})
+		if again, _ := a.repo(e.Repo).Image(target); err == nil && again.PushedAt.UnixMilli() != img.PushedAt.UnixMilli() {
+			save(e.Repo, images, target, together(target))
+		}
 	case "archive":
 		// Whether an index was read before depends on when it is read again.
 		if img, _ := a.repo(e.Repo).Image(target); !isIndex(img.MediaType) || !a.known[target].IsZero() {

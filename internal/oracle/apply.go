@@ -6,12 +6,13 @@ import "slices"
 type Planned struct {
 	Verdict string
 	Tags    []string
+	Pushed  int64
 }
 
 // Confirm returns the verdict on each image when an earlier plan is applied to
 // the repository as it is now. Only what both condemn goes: a family stays of
-// which a member would go that the plan has not with the same verdict and the
-// same tags.
+// which a member would go that the plan has not with the same verdict, the same
+// tags and the same push time.
 func Confirm(w World, planned map[string]Planned) map[string]string {
 	heads := w.judgedHeads()
 	over := w.overShare(heads)
@@ -29,7 +30,8 @@ func Confirm(w World, planned map[string]Planned) map[string]string {
 		}
 		for d := range w.family(h.Image) {
 			p, there := planned[d]
-			if goes(now[d]) && !(there && p.Verdict == now[d] && sameTags(p.Tags, w.image(d).Tags)) {
+			img := w.image(d)
+			if goes(now[d]) && !(there && p.Verdict == now[d] && p.Pushed == img.Pushed && sameTags(p.Tags, img.Tags)) {
 				h.keeps = []string{"changed"}
 				break
 			}

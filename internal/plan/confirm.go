@@ -11,7 +11,7 @@ import (
 )
 
 // Confirm leaves every family of which a member that would go is not in the
-// earlier plan with the same verdict and the same tags. earlier is the plan's
+// earlier plan with the same verdict, the same tags and the same push time. earlier is the plan's
 // part about the repository; where it cannot be read nothing is confirmed.
 func (j *Judged) Confirm(earlier *Repository, limits policy.Limits) error {
 	confirmed := make([]bool, len(j.Verdicts)) // by image

@@ -80,6 +80,13 @@ var changes = []change{
 		img.Tags = append(slices.Clone(img.Tags), Pick(t, "new", "pr-new", "regsweep-condemned-1770000000"))
 		return img.Digest
 	}},
+	{"it was pushed again", func(t *rapid.T, _ *oracle.World, img *oracle.Image) string {
+		was := img.Pushed
+		if img.Pushed = ago(t); img.Pushed == was {
+			return ""
+		}
+		return img.Digest
+	}},
 	{"a referrer is new", func(t *rapid.T, w *oracle.World, img *oracle.Image) string {
 		signature := oracle.Image{Digest: digest("new"), Pushed: ago(t)}
 		if Rare(t, 2) {

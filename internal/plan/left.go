@@ -32,8 +32,10 @@ func (j *Judged) Left(i int32, why Reason) LeftImage {
 
 // differs says in words what of an image is not as an earlier plan has it, or "".
 func (j *Judged) differs(p *Image, i int32) string {
-	tags := j.Graph.Images[i].Tags
+	tags, pushed := j.Graph.Images[i].Tags, j.Graph.Images[i].PushedAt
 	switch {
+	case p.PushedAt != pushed:
+		return fmt.Sprintf("%s was pushed again", p.Digest)
 	case !slices.Equal(p.Tags, tags):
 		return fmt.Sprintf("%s had %s in the plan, and has %s", p.Digest, tagList(p.Tags), tagList(tags))
 	case p.Verdict != j.Verdicts[i]:
