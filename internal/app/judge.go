@@ -22,7 +22,11 @@ import (
 type judgement struct {
 	repository *plan.Repository
 	warnings   []string
-	err        error
+	// followers is how many images follow an index although its rule does not
+	// select their tags, and follower one of them.
+	followers int
+	follower  string
+	err       error
 }
 
 // judgeAll lists the repositories of all registries and judges them, many at a
@@ -116,6 +120,10 @@ func (a *App) judge(ctx context.Context, reader registry.Reader, repo image.Repo
 	if err := j.repository.Move(a.Store.Put); err != nil {
 		return judgement{}, fmt.Errorf("repository %s: %w", repo.Name, err)
 	}
+	if n, img, rule := judged.Followers(); n > 0 {
+		tag := a.Policy.Ordinary(img.Tags)[0]
+		j.followers, j.follower = n, fmt.Sprintf("%s/%s:%s, by rule %s", repo.Registry, repo.Name, tag, rule)
+	}
 	for _, u := range missing {
 		j.warnings = append(j.warnings, fmt.Sprintf("%s/%s: %s is in use by %s and is not there", repo.Registry, repo.Name, u.Reference, u.Holder))
 	}
@@ -182,7 +190,7 @@ func (a *App) guard() error {
 
 // collect puts the judgements into the plan.
 func (a *App) collect(lists [][]image.Repository, results [][]judgement, out *Outcome) error {
-	total, unread := 0, 0
+	total, unread, followers, follower := 0, 0, 0, ""
 	var first error
 	for i, reader := range a.Readers {
 		id := reader.Identity()
@@ -191,6 +199,9 @@ func (a *App) collect(lists [][]image.Repository, results [][]judgement, out *Ou
 			total++
 			name := lists[i][n].Name
 			out.Plan.Warnings = append(out.Plan.Warnings, j.warnings...)
+			if followers += j.followers; follower == "" {
+				follower = j.follower
+			}
 			if j.err != nil {
 				unread++
 				first = cmpFirst(first, fmt.Errorf("repository %s: %w", name, j.err))
@@ -201,6 +212,11 @@ func (a *App) collect(lists [][]image.Repository, results [][]judgement, out *Ou
 			reg.Repositories = append(reg.Repositories, *j.repository)
 		}
 		out.Plan.Registries = append(out.Plan.Registries, reg)
+	}
+	if followers > 0 {
+		out.Plan.Warnings = append(out.Plan.Warnings, fmt.Sprintf(
+			"images that go with an index although its rule does not select their own tags: %d, such as %s. Rules look at the index alone; protect the tags of what is to stay",
+			followers, follower))
 	}
 	if unread > 0 && unread == total {
 		return first

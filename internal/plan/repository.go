@@ -79,6 +79,23 @@ func (j *Judged) close() {
 	}
 }
 
+// Followers returns the images that do not stay because an index that lists them
+// does not, and that have tags which the rule of that index does not select: who
+// wrote the rule may not think of them. It returns how many there are, and the
+// first of them with the name of the rule.
+func (j *Judged) Followers() (n int, first *image.Image, rule string) {
+	for i, v := range j.Verdicts {
+		k := int(j.decision[i]) - 1
+		if v == policy.VerdictKeep || k < 0 || j.Result.Decisions[k].Root == int32(i) || j.Graph.Kinds[i] == graph.Referrer || j.Result.Selects(k, int32(i)) {
+			continue
+		}
+		if n++; n == 1 {
+			first, rule = &j.Graph.Images[i], j.Result.RuleOf(k)
+		}
+	}
+	return n, first, rule
+}
+
 // goes reports whether a verdict takes an image away.
 func goes(v policy.Verdict) bool { return v == policy.VerdictDelete || v == policy.VerdictArchive }
 

@@ -66,6 +66,14 @@ func (r *Result) RuleOf(k int) string {
 	return ""
 }
 
+// Selects reports whether the rule of decision k selects the tags that image i
+// has itself, so that it would govern it as a root. An image without tags that
+// rules see, and a decision without a rule, have nothing that could differ.
+func (r *Result) Selects(k int, i int32) bool {
+	rule, tags := r.evaluation.rule(k), r.evaluation.tags(i)
+	return rule == nil || len(tags) == 0 || rule.matchTags(tags)
+}
+
 // InUse returns the reason why image i itself is in use, if it is.
 func (r *Result) InUse(i int32) (Reason, bool) {
 	uses := r.resolved.byImage[i]

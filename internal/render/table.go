@@ -11,6 +11,7 @@ import (
 	"charm.land/lipgloss/v2"
 	"charm.land/lipgloss/v2/table"
 
+	"github.com/regsweep/regsweep/internal/graph"
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
@@ -225,12 +226,17 @@ func (p *page) images(r *plan.Repository) error {
 	if p.opts.All {
 		most = math.MaxInt
 	}
-	members := map[image.Digest]int{}
+	members := map[image.Digest]*followers{}
 	index := map[string]int{}
 	var groups []group
 	err := r.Each(func(img *plan.Image) error {
 		if img.Root != img.Digest {
-			members[img.Root]++
+			f := members[img.Root]
+			if f == nil {
+				f = &followers{}
+				members[img.Root] = f
+			}
+			f.add(img)
 			return nil
 		}
 		key := likeness(img)
@@ -252,7 +258,7 @@ func (p *page) images(r *plan.Repository) error {
 	for _, g := range groups {
 		with := 0
 		for _, root := range g.roots {
-			with += members[root]
+			with += members[root].count()
 		}
 		what := Count(len(g.roots), "root")
 		if with > 0 {
@@ -264,12 +270,52 @@ func (p *page) images(r *plan.Repository) error {
 	return nil
 }
 
-func (p *page) roots(g *group, members map[image.Digest]int) {
+// followers are what lives with a root: how many images, and those of them that
+// have tags of their own and are no referrers, of which only some are named.
+type followers struct {
+	n, tagged int
+	names     []string
+}
+
+func (f *followers) add(img *plan.Image) {
+	f.n++
+	if len(img.Tags) == 0 || img.Kind == graph.Referrer.String() {
+		return
+	}
+	if f.tagged++; f.tagged <= 2 {
+		f.names = append(f.names, clean(img.Tags[0]))
+	}
+}
+
+func (f *followers) count() int {
+	if f == nil {
+		return 0
+	}
+	return f.n
+}
+
+// String is what follows the name of the root.
+func (f *followers) String() string {
+	if f == nil {
+		return ""
+	}
+	text := fmt.Sprintf(" +%d", f.n)
+	if f.tagged == 0 {
+		return text
+	}
+	text += ": " + strings.Join(f.names, ", ")
+	if f.tagged > len(f.names) {
+		text += ", …"
+	}
+	return text
+}
+
+func (p *page) roots(g *group, members map[image.Digest]*followers) {
 	slices.SortFunc(g.shown, newestFirst)
 	var rows [][]string
 	for i := range g.shown {
 		img := &g.shown[i]
-		rows = append(rows, []string{name(img) + with(members[img.Digest]), img.Digest.String()[:19], p.age(img.PushedAt), Bytes(img.Size)})
+		rows = append(rows, []string{name(img) + members[img.Digest].String(), img.Digest.String()[:19], p.age(img.PushedAt), Bytes(img.Size)})
 	}
 	p.table("      ", nil, rows, 2, 3)
 	if rest := len(g.roots) - len(g.shown); rest > 0 {
@@ -290,13 +336,6 @@ func name(img *plan.Image) string {
 		tags = tags[:most]
 	}
 	return clean(strings.Join(tags, ", ")) + suffix
-}
-
-func with(members int) string {
-	if members == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" +%d", members)
 }
 
 func (p *page) age(t image.Time) string {
