@@ -88,11 +88,12 @@ func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error
 	}
 
 	result := &Result{Snapshot: &Snapshot{CreatedAt: started.UTC().Truncate(time.Second)}}
-	last := map[string]int{}
+	var last map[string]int
+	var forgotten error // why nobody knows what the last run found
 	if opts.CacheDir != "" {
-		c, err := loadCounts(opts.CacheDir)
-		if err != nil {
-			result.Warnings = append(result.Warnings, err)
+		var c counts
+		if c, forgotten = loadCounts(opts.CacheDir); forgotten != nil {
+			result.Warnings = append(result.Warnings, fmt.Errorf("%w (%s; until then a source that finds nothing is a gap, and nothing is remembered)", forgotten, startAnew))
 		}
 		last = c[opts.ConfigID].Sources
 	}
@@ -103,7 +104,7 @@ func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error
 		if err != nil {
 			return nil, err
 		}
-		causes := t.causes(name, outcomes[i].err, entry.AtLeast, last[name])
+		causes := t.causes(name, outcomes[i].err, entry.AtLeast, last[name], forgotten)
 		ignored := slices.Contains(opts.IgnoreGaps, name)
 		status := t.status(name, causes, ignored, outcomes[i].findings.Notes)
 		if opts.Read != nil {
@@ -121,7 +122,7 @@ func Collect(ctx context.Context, entries []Entry, opts Options) (*Result, error
 		}
 	}
 	slices.SortFunc(result.Snapshot.Uses, image.Use.Compare)
-	if opts.CacheDir != "" {
+	if opts.CacheDir != "" && forgotten == nil {
 		if err := saveCounts(opts.CacheDir, opts.ConfigID, found, started); err != nil {
 			result.Warnings = append(result.Warnings, err)
 		}
@@ -240,9 +241,12 @@ func tallyUp(source string, f Findings) (tally, error) {
 	return t, nil
 }
 
+// startAnew says what to do about a memory of earlier runs that cannot be read.
+const startAnew = "repair that file, or delete it to start anew"
+
 // causes says why the source is a gap, and is empty where it is none. last is
-// how many uses it had in the last run.
-func (t tally) causes(name string, err error, atLeast, last int) []string {
+// how many uses it had in the last run, or forgotten why that is not known.
+func (t tally) causes(name string, err error, atLeast, last int, forgotten error) []string {
 	var causes []string
 	switch n := len(t.uses); {
 	case err != nil:
@@ -251,6 +255,8 @@ func (t tally) causes(name string, err error, atLeast, last int) []string {
 		causes = append(causes, fmt.Sprintf("it found %s, and atLeast expects %d", count(n, "use"), atLeast))
 	case n == 0 && last > 0:
 		causes = append(causes, fmt.Sprintf("it found nothing, and the last run found %s (if nothing is right, go on once with --ignore-gap %s on the command line, or take the source out of the configuration; atLeast says what it must find)", count(last, "use"), name))
+	case n == 0 && forgotten != nil:
+		causes = append(causes, fmt.Sprintf("it found nothing, and what earlier runs found is not known: %v (%s; --ignore-gap %s on the command line goes on once without the source)", forgotten, startAnew, name))
 	}
 	if n := len(t.unplaced); n > 0 {
 		causes = append(causes, fmt.Sprintf("%s without a repository can be any image: %s", count(n, "image id"), examples(t.unplaced)))

@@ -59,39 +59,94 @@ func TestAGapOfOneSourceDoesNotForgetTheOthers(t *testing.T) {
 	}
 }
 
+// What earlier runs found is not known then: a source that answers with nothing may
+// have had something, and what is noted of all others must not be lost.
 func TestCountsFileThatCannotBeUsed(t *testing.T) {
-	tests := map[string]string{
-		"empty":     "",
-		"truncated": `{"one": {"sour`,
-		"a list":    "[]",
-		"no counts": `{"": {"sources": {"ecs": "many"}}}`,
+	tests := map[string]struct{ content, why string }{
+		"empty":                    {"", "it is cut off"},
+		"truncated":                {`{"one": {"sour`, "it is cut off"},
+		"a list":                   {"[]", "cannot unmarshal array"},
+		"nothing":                  {"null", "it says nothing"},
+		"no counts":                {`{"": {"sources": {"ecs": "many"}}}`, "cannot unmarshal string"},
+		"no sources":               {`{"": {"savedAt": "2026-01-02T03:04:05Z"}}`, "it says nothing"},
+		"a number that cannot be":  {`{"": {"sources": {"ecs": -1}}}`, "source ecs had -1 uses"},
+		"a field of a later form":  {`{"": {"sources": {"ecs": 1}, "unit": "images"}}`, `unknown field "unit"`},
+		"a later form":             {`{"schema": "regsweep.usage-counts/v2", "configs": {}}`, "cannot unmarshal string"},
+		"something follows":        {`{"": {"sources": {"ecs": 1}}}}`, "something follows"},
+		"something whole follows":  {`{} {"": {"sources": {"ecs": 1}}}`, "something follows"},
+		"cut off in the last byte": {`{"": {"sources": {"ecs": 1}}`, "it is cut off"},
 	}
-	for name, content := range tests {
+	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			opts := Options{CacheDir: t.TempDir()}
 			path := filepath.Join(opts.CacheDir, countsFile)
-			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(tt.content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			first := collect(t, opts, answers("ecs", running("a", web+":1", "")))
-			if len(first.Gaps) != 0 || len(first.Warnings) != 1 || !strings.Contains(first.Warnings[0].Error(), path) {
-				t.Errorf("gaps %v, warnings %v, want one warning that names the file", first.Gaps, first.Warnings)
+			holdsWhatIsEmpty(t, opts, path, tt.why)
+			if got, err := os.ReadFile(path); err != nil || string(got) != tt.content {
+				t.Errorf("the file is %q now, %v", got, err)
 			}
-			// It was replaced, so the next run knows what to expect.
-			if second := collect(t, opts, answers("ecs")); len(second.Gaps) != 1 || second.Warnings != nil {
-				t.Errorf("gaps %v, warnings %v, want one gap", second.Gaps, second.Warnings)
+			// Without the file the next run is the first.
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if r := collect(t, opts, answers("ecs")); r.Gaps != nil || r.Warnings != nil {
+				t.Errorf("gaps %v, warnings %v after it was deleted, want none", r.Gaps, r.Warnings)
 			}
 		})
 	}
 }
 
-func TestCountsFileOfNull(t *testing.T) {
+// That a file cannot be read, by its mode or otherwise, says nothing of what is in
+// it. A folder in its place is read with an error by every user, also by root.
+func TestCountsFileThatCannotBeRead(t *testing.T) {
 	opts := Options{CacheDir: t.TempDir()}
-	if err := os.WriteFile(filepath.Join(opts.CacheDir, countsFile), []byte("null"), 0o600); err != nil {
+	path := filepath.Join(opts.CacheDir, countsFile)
+	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if r := collect(t, opts, answers("ecs")); r.Gaps != nil || r.Warnings != nil {
-		t.Errorf("gaps %v, warnings %v, want none", r.Gaps, r.Warnings)
+	holdsWhatIsEmpty(t, opts, path, "is a directory")
+}
+
+// holdsWhatIsEmpty runs two sources with a memory at path that cannot be read, and
+// wants a gap of the one that answers with nothing.
+func holdsWhatIsEmpty(t *testing.T, opts Options, path, why string) {
+	t.Helper()
+	entries := []Entry{answers("ecs"), answers("lambda", running("f", web+":1", ""))}
+	for range 2 { // the second run is as careful as the first
+		r := collect(t, opts, entries...)
+		if len(r.Gaps) != 1 || r.Gaps[0].Source != "ecs" {
+			t.Fatalf("gaps %v, want one of ecs", r.Gaps)
+		}
+		for _, want := range []string{"it found nothing", path, why, "delete it", "--ignore-gap ecs"} {
+			if detail := r.Gaps[0].Detail; !strings.Contains(detail, want) {
+				t.Errorf("the detail %q does not say %q", detail, want)
+			}
+		}
+		if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Error(), path) {
+			t.Errorf("warnings %v, want one that names the file", r.Warnings)
+		}
+	}
+	opts.IgnoreGaps = []string{"ecs"}
+	if r := collect(t, opts, entries...); r.Gaps != nil || !strings.HasSuffix(r.Snapshot.Sources[0].Detail, "(ignored by --ignore-gap)") {
+		t.Errorf("gaps %v, sources %v, want one that is ignored", r.Gaps, r.Snapshot.Sources)
+	}
+}
+
+// Between the reading and the saving another run may have damaged the file.
+func TestSaveCountsReplacesNoFileThatItCannotRead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, countsFile)
+	const damaged = `{"one": {"sour`
+	if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := saveCounts(dir, "one", map[string]int{"ecs": 1}, now); err == nil {
+		t.Error("saved over a file that cannot be read")
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != damaged {
+		t.Errorf("the file is %q now, %v", got, err)
 	}
 }
 
@@ -137,7 +192,7 @@ func TestCountsFileIsBounded(t *testing.T) {
 	dir := t.TempDir()
 	c := counts{}
 	for i := range 2 * maxConfigs {
-		c[fmt.Sprintf("config%03d", i)] = sourceCounts{SavedAt: now.Add(time.Duration(i) * time.Minute)}
+		c[fmt.Sprintf("config%03d", i)] = sourceCounts{SavedAt: now.Add(time.Duration(i) * time.Minute), Sources: map[string]int{}}
 	}
 	content, err := json.Marshal(c)
 	if err != nil {
