@@ -194,6 +194,7 @@ func (s Source) Records(ctx context.Context, manifests bool) iter.Seq2[Entry, er
 			read = s.objects
 		}
 		stop := errors.New("enough")
+		order := sequence{}
 		err := read(ctx, func(source string, number int, line []byte, end bool) error {
 			e := Entry{Source: source, Line: number}
 			var err error
@@ -202,6 +203,8 @@ func (s Source) Records(ctx context.Context, manifests bool) iter.Seq2[Entry, er
 					return &DamageError{source, number, err}
 				}
 				e.Torn = true
+			} else if err := order.next(&e.Record); err != nil {
+				return &DamageError{source, number, err}
 			}
 			if !yield(e, nil) {
 				return stop
