@@ -61,7 +61,7 @@ func (s *sweep) denied(ctx context.Context, images []int32, err error) error {
 	for _, i := range images {
 		if s.judged.Verdicts[i] == policy.VerdictArchive {
 			s.asked[i] = true
-			s.fail(i, err)
+			s.fail(i, policy.VerdictArchive, err)
 		}
 	}
 	return nil

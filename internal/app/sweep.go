@@ -209,7 +209,7 @@ func (s *sweep) sendOnce(ctx context.Context, batch []int32, outcomes []journal.
 			outcomes[n].Outcome, outcomes[n].Detail = outcomeOfCall(err), err.Error()
 		}
 		for _, n := range asked {
-			s.fail(batch[n], err)
+			s.fail(batch[n], policy.VerdictDelete, err)
 		}
 		if fatal(ctx, err) {
 			return nil, fmt.Errorf("repository %s: %w", g.Repository.Name, err)
@@ -230,7 +230,7 @@ func (s *sweep) sendOnce(ctx context.Context, batch []int32, outcomes []journal.
 			// counted with what changed.
 			s.refuse(i, results[k])
 		default:
-			s.fail(i, results[k])
+			s.fail(i, policy.VerdictDelete, results[k])
 		}
 	}
 	s.progress.removed(len(deleted))
@@ -271,13 +271,13 @@ func (s *sweep) archive(ctx context.Context, images []int32) error {
 			s.refuse(i, err)
 			err = nil
 		case fatal(ctx, err):
-			s.fail(i, err)
+			s.fail(i, policy.VerdictArchive, err)
 			err = fmt.Errorf("repository %s: %w", g.Repository.Name, err)
 		case denied != nil:
-			s.fail(i, denied)
+			s.fail(i, policy.VerdictArchive, denied)
 			err = nil
 		default:
-			s.fail(i, err)
+			s.fail(i, policy.VerdictArchive, err)
 			err = nil
 		}
 		if err := errors.Join(err, s.ledger.after(ctx, number, []journal.Outcome{outcome})); err != nil {
@@ -300,6 +300,9 @@ func (s *sweep) left() (n int) {
 	return n
 }
 
-func (s *sweep) fail(i int32, err error) {
-	s.report.Failures = append(s.report.Failures, plan.Failure{Digest: s.judged.Graph.Images[i].Digest, Detail: err.Error()})
+// fail notes that an image is still there, and what was asked for.
+func (s *sweep) fail(i int32, asked policy.Verdict, err error) {
+	s.report.Failures = append(s.report.Failures, plan.Failure{
+		Digest: s.judged.Graph.Images[i].Digest, Archive: asked == policy.VerdictArchive, Detail: err.Error(),
+	})
 }

@@ -206,6 +206,11 @@ func TestSweepArchives(t *testing.T) {
 	if err != nil || report.Archived != 1 || len(report.Failures) != 1 || report.Deleted != 0 {
 		t.Errorf("archived %d, deleted %d, failures %v, error %v", report.Archived, report.Deleted, report.Failures, err)
 	}
+	for _, f := range report.Failures {
+		if !f.Archive {
+			t.Errorf("the failure %v is not one of archiving", f)
+		}
+	}
 }
 
 // TestSweepArchivesUntilDenied: no second call is made where one was denied.
@@ -217,7 +222,7 @@ func TestSweepArchivesUntilDenied(t *testing.T) {
 		t.Errorf("%d calls, archived %d, failures %v, error %v", len(w.calls), report.Archived, report.Failures, err)
 	}
 	for _, f := range report.Failures {
-		if f.Detail != report.Failures[0].Detail || f.Mark != "" {
+		if f.Detail != report.Failures[0].Detail || f.Mark != "" || !f.Archive {
 			t.Errorf("failure %+v, want all alike", f)
 		}
 	}

@@ -93,8 +93,10 @@ type Gone struct {
 type Failure struct {
 	Digest image.Digest `json:"digest"`
 	// Mark is what was to be done about its marks, where that failed.
-	Mark   Mark   `json:"mark,omitempty"`
-	Detail string `json:"detail"`
+	Mark Mark `json:"mark,omitempty"`
+	// Archive says that it was to go into the archive, and not for ever.
+	Archive bool   `json:"archive,omitempty"`
+	Detail  string `json:"detail"`
 }
 
 // Undeleted is how many of the failures are images that should have gone.

@@ -74,12 +74,13 @@ func markText(img *plan.Image) string {
 
 // failed says what it was that failed with an image.
 func failed(f plan.Failure) string {
-	switch f.Mark {
-	case plan.Condemn:
+	switch {
+	case f.Mark == plan.Condemn:
 		return "not marked:"
-	case plan.Unmark:
+	case f.Mark == plan.Unmark:
 		return "mark not removed:"
-	default:
-		return "not deleted:"
+	case f.Archive:
+		return "not archived:"
 	}
+	return "not deleted:"
 }

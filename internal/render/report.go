@@ -123,7 +123,7 @@ func (p *page) failures(r *plan.RepositoryReport) {
 	var lines []line
 	index := map[plan.Failure]int{}
 	for _, f := range r.Failures {
-		like := plan.Failure{Mark: f.Mark, Detail: tags.ReplaceAllString(strings.ReplaceAll(f.Detail, f.Digest.String(), ""), "")}
+		like := plan.Failure{Mark: f.Mark, Archive: f.Archive, Detail: tags.ReplaceAllString(strings.ReplaceAll(f.Detail, f.Digest.String(), ""), "")}
 		at, ok := index[like]
 		if !ok {
 			at = len(lines)

@@ -29,6 +29,7 @@ func TestReportFailures(t *testing.T) {
 		d := digest(i)
 		r.Failures = append(r.Failures, plan.Failure{Digest: d, Mark: plan.Condemn, Detail: fmt.Sprintf("tag %s with regsweep-condemned-%d: may not", d, i)})
 	}
+	r.Failures = append(r.Failures, plan.Failure{Digest: digest(3), Archive: true, Detail: "may not delete"})
 	for i := range 12 {
 		r.Failures = append(r.Failures, plan.Failure{Digest: digest(i), Detail: fmt.Sprintf("code %c", 'a'+i)})
 	}
@@ -37,11 +38,12 @@ func TestReportFailures(t *testing.T) {
 	want := []string{
 		"not deleted: prod/apps/web " + digest(0).String() + " and 2 more: may not delete",
 		"not marked: prod/apps/web " + digest(0).String() + " and 1 more: tag " + digest(0).String() + " with regsweep-condemned-0: may not",
+		"not archived: prod/apps/web " + digest(3).String() + ": may not delete",
 	}
-	for i := range 8 {
+	for i := range 7 {
 		want = append(want, fmt.Sprintf("not deleted: prod/apps/web %s: code %c", digest(i), 'a'+i))
 	}
-	want = append(want, "… and 4 failures of prod/apps/web more (-o json lists all)", "")
+	want = append(want, "… and 5 failures of prod/apps/web more (-o json lists all)", "")
 	if diff := cmp.Diff(want, strings.Split(p.b.String(), "\n")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
