@@ -59,7 +59,7 @@ func tagList(tags []string) string {
 // lists no such image.
 func changed(d image.Digest, what string) policy.Reason {
 	if what == "" {
-		what = d.String() + " was not to go then"
+		what = "the plan does not list " + d.String()
 	}
 	return policy.Changed("it or its family is not as it was when the plan was made: " + what)
 }

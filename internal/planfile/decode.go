@@ -138,6 +138,9 @@ func (d decoder) delim(want json.Delim) error {
 	if err != nil {
 		return err
 	}
+	if t == nil {
+		return fmt.Errorf("null stands where %v belongs", want)
+	}
 	if t != want {
 		return fmt.Errorf("%v stands where %v belongs", t, want)
 	}
