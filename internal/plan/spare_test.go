@@ -49,7 +49,7 @@ var duringApply = append(slices.Clone(changes), change{"another image becomes a 
 	other := &all[rapid.IntRange(0, len(all)-1).Draw(t, "other")]
 	tag := "sha256-" + img.Digest[len("sha256:"):] + ".sig"
 	if other.Digest == img.Digest || slices.Contains(other.Tags, tag) || slices.Contains(edges(w)[img.Digest], other.Digest) {
-		return "" // it is one already
+		return "" // the image holds it already, or it is the image
 	}
 	for n := range all {
 		all[n].Tags = slices.DeleteFunc(slices.Clone(all[n].Tags), func(had string) bool { return had == tag })
