@@ -39,7 +39,7 @@ func (p *page) run(r *journal.RunHistory) {
 		p.line("  %s %s", p.style("stopped:", amber), clean(r.Error))
 	}
 	if r.Unfinished > 0 {
-		p.line("  %s %s may be left of families whose roots are gone, or may be; the next apply looks after them", p.style("unfinished:", amber), Count(r.Unfinished, "image"))
+		p.line("  %s %s may be left of families whose roots are gone, or may be; the next apply deletes those that are still there and that nothing keeps", p.style("unfinished:", amber), Count(r.Unfinished, "image"))
 	}
 	var rows [][]string
 	for i := range r.Events {
@@ -48,7 +48,7 @@ func (p *page) run(r *journal.RunHistory) {
 		if len(e.Tags) > 0 {
 			name = clean(e.Tags[0]) + "  " + name
 			if n := len(e.Tags) - 1; n > 0 {
-				name = fmt.Sprintf("%s +%d", name, n)
+				name = fmt.Sprintf("%s +%s", name, Count(n, "tag"))
 			}
 		}
 		rows = append(rows, []string{moment(e.Time), clean(e.Registry + "/" + e.Repository), name, Bytes(e.Size), outcome(e), whatFor(e)})
