@@ -66,6 +66,9 @@ limit or a gap (what is not held was done; over maxDeletes nothing is).`,
 		if r.Judge().After(w.Now()) {
 			return usageError("--now %s is later than the clock: apply never judges as of the future", f.now)
 		}
+		if tell && len(r.config.Notify) == 0 {
+			return usageError("--notify: the configuration names nobody to tell: add notify to it, or leave the flag out")
+		}
 		if err := r.journaled(); err != nil {
 			return err
 		}
