@@ -82,11 +82,14 @@ func (r *restore) passOver(err error) bool {
 }
 
 // family returns what the journal has of an image and of what must be put back
-// with it: what goes with it, and what any of them lists.
+// with it: what goes with it, and what any of them lists. The latest record of an
+// image counts. Where it has no manifest, as of one that was deleted from the
+// archive, that of an older record does: the digest says what it is.
 func (r *restore) family(ctx context.Context, root *journal.Deleted) (map[image.Digest]journal.Image, error) {
-	records := map[image.Digest]journal.Image{root.Digest: root.Image}
+	records := map[image.Digest]journal.Image{}
 	wanted := map[image.Digest]bool{}
-	want := func(img *journal.Image) {
+	note := func(img journal.Image) {
+		records[img.Digest] = img
 		for _, m := range img.Family {
 			wanted[m.Digest] = true
 		}
@@ -96,11 +99,11 @@ func (r *restore) family(ctx context.Context, root *journal.Deleted) (map[image.
 			}
 		}
 	}
-	want(&root.Image)
+	note(root.Image)
+	wanted[root.Digest] = true
 	for {
 		for d := range wanted {
-			_, known := records[d]
-			if _, there := r.now.Find(d); there || known {
+			if _, there := r.now.Find(d); there || whole(records[d]) {
 				delete(wanted, d)
 			}
 		}
@@ -117,11 +120,16 @@ func (r *restore) family(ctx context.Context, root *journal.Deleted) (map[image.
 			if err != nil {
 				return nil, fmt.Errorf("look for the family of %s in the journal: %w", r.name, err)
 			}
-			if wanted[d.Digest] {
+			record, known := records[d.Digest]
+			if wanted[d.Digest] && !whole(record) && (!known || whole(d.Image)) {
+				if !known {
+					record = d.Image
+				}
+				record.Manifest, record.MediaType = d.Manifest, d.MediaType
 				found = true
-				records[d.Digest] = d.Image
-				delete(wanted, d.Digest)
-				want(&d.Image)
+				if note(record); whole(record) {
+					delete(wanted, d.Digest)
+				}
 			}
 			if len(wanted) == 0 {
 				break
@@ -131,6 +139,11 @@ func (r *restore) family(ctx context.Context, root *journal.Deleted) (map[image.
 			return records, nil // put says what is missing
 		}
 	}
+}
+
+// whole reports whether a record has the manifest of its image.
+func whole(img journal.Image) bool {
+	return len(img.Manifest) > 0 && image.DigestOf(img.Manifest) == img.Digest
 }
 
 // putting puts the images of a family back, each once.

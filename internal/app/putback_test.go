@@ -1,0 +1,85 @@
+package app
+
+import (
+	"io"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	. "github.com/regsweep/regsweep/internal/graph/graphtest"
+	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
+	"github.com/regsweep/regsweep/internal/objects"
+)
+
+// plainManifest is the manifest of an image without layers.
+const plainManifest = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"c","digest":"sha256:0000000000000000000000000000000000000000000000000000000000000001","size":1},"layers":[]}`
+
+// newPlace returns a new journal.
+func newPlace(t *testing.T) *journal.Place {
+	t.Helper()
+	place, err := journal.Open(filepath.Join(t.TempDir(), "a.jsonl"), objects.Env{}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return place
+}
+
+// recorded returns an image as a journal has it that has its manifest.
+func recorded(manifest string, tags ...string) journal.Image {
+	if tags == nil {
+		tags = []string{}
+	}
+	return journal.Image{Digest: image.DigestOf([]byte(manifest)), Tags: tags, Manifest: []byte(manifest)}
+}
+
+// TestPutBackOfAnOlderRecord: the digest says what the manifest is, so any record
+// that has it will do where the latest has none; the tags are those of the latest.
+func TestPutBackOfAnOlderRecord(t *testing.T) {
+	older := recorded(plainManifest, "v1")
+	archived := journal.Image{Digest: older.Digest, Tags: []string{"v2"}, NoManifest: "it is archived"}
+	damaged := older
+	damaged.Tags, damaged.Manifest = []string{"v2"}, []byte("{}")
+	index := recorded(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"` + older.Digest.String() + `","size":1}]}`, "multi")
+	for _, tt := range []struct {
+		name, image string
+		latest      journal.Image
+		want        []PutBack
+	}{
+		{"deleted while archived", "r:v2", archived, []PutBack{{Digest: older.Digest, Tags: []string{"v2"}}}},
+		{"damaged", "r:v2", damaged, []PutBack{{Digest: older.Digest, Tags: []string{"v2"}}}},
+		{"by the older tag", "r:v1", archived, []PutBack{{Digest: older.Digest, Tags: []string{"v1"}}}},
+		{"a child", "r:multi", archived, []PutBack{{Digest: older.Digest, Tags: []string{"v2"}}, {Digest: index.Digest, Tags: []string{"multi"}}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			place := newPlace(t)
+			a, how := restoring(t, &vault{shelf: shelf{repo: New("r").Add("other", Tags("v3"))}}, place)
+			wroteDown(t, place, a.Now, older)
+			wroteDown(t, place, a.Now, tt.latest)
+			wroteDown(t, place, a.Now, index)
+			out, err := a.Restore(t.Context(), tt.image, how)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, out.Put); diff != "" || out.Result != PutAgain {
+				t.Errorf("result %q (-want +got):\n%s", out.Result, diff)
+			}
+		})
+	}
+}
+
+// TestFamilyWithoutManifest: a record without a manifest whose family the journal
+// has is looked for once more, and not for ever.
+func TestFamilyWithoutManifest(t *testing.T) {
+	place := newPlace(t)
+	a, how := restoring(t, &vault{shelf: shelf{repo: New("r").Add("other", Tags("v3"))}}, place)
+	member := recorded(plainManifest)
+	root := journal.Image{Digest: D("root"), Tags: []string{"v1"}, NoManifest: "it is archived", Family: []journal.Member{{Digest: member.Digest, Tags: []string{}}}}
+	wroteDown(t, place, a.Now, member)
+	wroteDown(t, place, a.Now, root)
+	out, err := a.Restore(t.Context(), "r:v1", how)
+	if want := "the journal has no manifest of " + D("root").String() + ": it is archived"; err == nil || err.Error() != want || len(out.Put) > 0 {
+		t.Errorf("put %v, error %v, want %s", out.Put, err, want)
+	}
+}
