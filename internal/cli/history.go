@@ -34,6 +34,9 @@ looked: the registry tells whether they are there.`,
 	cmd.Flags().BoolVar(&marks, "marks", false, "tell of the tags of the grace period too")
 	f.addJournal(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("since") && since == 0 {
+			return usageError("--since 0s: nothing began within no time; leave it out for all runs, or write how long ago the first may have begun, such as 30d")
+		}
 		repositories, errs := policy.CompileRepositories(f.repositories)
 		for _, err := range errs { // one is enough to stop
 			return usageError("--repository: %w", err)
