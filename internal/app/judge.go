@@ -127,6 +127,11 @@ func (a *App) judge(ctx context.Context, reader registry.Reader, repo image.Repo
 	for _, u := range missing {
 		j.warnings = append(j.warnings, fmt.Sprintf("%s/%s: %s is in use by %s and is not there", repo.Registry, repo.Name, u.Reference, u.Holder))
 	}
+	k, err := wait() // it was waited for
+	if err != nil {
+		return judgement{}, err
+	}
+	j.warnings = append(j.warnings, archivedInUse(judged.Graph, k.uses, reader.Identity().Host)...)
 	for _, g := range judged.Result.Gaps {
 		if g.Source == "" {
 			j.warnings = append(j.warnings, fmt.Sprintf("%s/%s: %s", repo.Registry, repo.Name, g.Detail))

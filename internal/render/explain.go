@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/regsweep/regsweep/internal/image"
@@ -43,7 +44,7 @@ func (p *page) explanation(x *plan.Explanation) {
 	p.line("  pushed   %s", policy.FormatDate(img.PushedAt))
 	p.line("  pulled   %s", policy.FormatDate(img.PulledAt))
 	p.line("  size     %s", Bytes(img.Size))
-	p.line("  storage  %s", storage(x.Status))
+	p.line("  storage  %s", storage(x))
 	if img.CondemnedAt.Known() {
 		p.line("  marked   %s%s", policy.FormatDate(img.CondemnedAt), markText(img))
 	}
@@ -63,15 +64,23 @@ func (p *page) explanation(x *plan.Explanation) {
 	p.family(x)
 }
 
-// storage names the storage class of an image by its state.
-func storage(status string) string {
-	switch status {
+// storage names the storage class of an image by its state, and says what that
+// means for what uses it.
+func storage(x *plan.Explanation) string {
+	users := ""
+	if slices.ContainsFunc(x.Family, func(m plan.Member) bool { return m.Digest == x.Image.Digest && len(m.Uses) > 0 }) {
+		users = ": what uses it cannot pull it"
+	}
+	switch x.Status {
 	case image.Active.String():
 		return "standard"
 	case image.Archived.String():
-		return "archive (regsweep restore brings it back)"
+		return "archive" + users + " (regsweep restore brings it back)"
 	}
-	return "archive, and on its way back"
+	if users != "" {
+		users += " yet"
+	}
+	return "archive, and on its way back" + users
 }
 
 // family shows the root with what it lists and what is attached to it, and who
