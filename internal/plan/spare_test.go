@@ -145,6 +145,27 @@ func TestPropertySpareOrder(t *testing.T) {
 	}
 }
 
+// TestSpareChangedAfterUse: an image that came into use with one of its roots was to
+// go at first, so that a change of it is one of its other roots too.
+func TestSpareChangedAfterUse(t *testing.T) {
+	const old = 50 * Day
+	repo := func(shared ...Option) *Repository {
+		return New("r").Add("web", Age(old), Tags("v1"), Lists("shared")).
+			Add("api", Age(old), Tags("v2"), Lists("shared")).
+			Add("shared", append(shared, Age(old))...).Add("other", Age(old))
+	}
+	j := run{repo: repo(), spec: rule(older(30 * Day))}.judge(t)
+	uses, err := policy.NewUses([]image.Use{used(":v1")}, holders)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.Spare(uses)
+	j.SpareChanged(repo(Tags("new")).Graph(), func(int32) bool { return false })
+	if diff := cmp.Diff(set{D("other").String(): true}, going(j)); diff != "" {
+		t.Errorf("what goes (-want +got):\n%s", diff)
+	}
+}
+
 // TestSpareChangedSharedImage: an image that another root keeps is no change of
 // the root that goes.
 func TestSpareChangedSharedImage(t *testing.T) {
