@@ -21,9 +21,10 @@ func newHistory(w *World, f *flags) *cobra.Command {
 		Use:   "history [IMAGE...]",
 		Short: "Tell what apply deleted, when, why and by which plan",
 		Long: `Tell what apply deleted or archived, when, why and by which plan, from the journals
-that it wrote. IMAGE is a URI, repository:tag, repository@sha256:… or a digest.
-The first digits of a digest, as tables print them, are enough, also without
-"sha256:". No configuration and, but for s3://, no credentials are needed.
+that it wrote. IMAGE is a URI, repository:tag, repository@sha256:… or a digest; a
+repository alone means all its images. The first digits of a digest, as tables
+print them, are enough, also without "sha256:". No configuration and, but for
+s3://, no credentials are needed.
 
 A run that was interrupted is shown as such. Of images that it was about to delete
 and of which it wrote no outcome, the outcome is unknown until the next apply has
@@ -65,6 +66,9 @@ looked: the registry tells whether they are there.`,
 		}
 		if err != nil {
 			return err
+		}
+		if f.journal != "" && h.Journals == 0 {
+			return usageError("--journal %s: there is no journal in it", place)
 		}
 		for _, text := range h.Unread {
 			fmt.Fprintf(w.Stderr, "regsweep: %s\n", text)

@@ -21,6 +21,11 @@ type History struct {
 	Runs  []RunHistory `json:"runs"`
 	// Unread says of journals that were passed over why, and what to do.
 	Unread []string `json:"unread,omitempty"`
+	// Journals is how many there are in the place, read or not.
+	Journals int `json:"-"`
+	// MarksLeftOut says that nothing was asked of the tags of the grace period, and
+	// that there is something to tell of them.
+	MarksLeftOut bool `json:"-"`
 }
 
 // RunHistory is what one run did.
@@ -91,6 +96,7 @@ func (p *Place) History(ctx context.Context, f Filter) (*History, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.Journals = len(sources)
 	var first error
 	var told []*telling
 	for _, s := range sources {

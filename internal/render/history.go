@@ -14,7 +14,11 @@ import (
 func History(w io.Writer, h *journal.History, opts Options) error {
 	p := &page{opts: opts}
 	if len(h.Runs) == 0 {
-		p.line("Nothing was found in the journals in %s.", clean(h.Place))
+		marks := ""
+		if h.MarksLeftOut {
+			marks = "; --marks tells of the tags of the grace period"
+		}
+		p.line("Nothing was found in the journals in %s%s.", clean(h.Place), marks)
 	}
 	for i := range h.Runs {
 		if i > 0 {
