@@ -192,7 +192,7 @@ func (d *demonstration) sweep(ctx context.Context, open func() (*run, error)) er
 			return err
 		}
 		fmt.Fprintf(w.Stdout, "# %s\n", example.Why)
-		if err := render.Explain(w.Stdout, list, render.Options{Color: w.colors(w.StdoutTerminal), Now: image.At(r.Judge())}); err != nil {
+		if err := render.Explain(w.Stdout, list, render.Options{Color: w.colors(w.StdoutTerminal), Now: image.At(r.Judge()), MaxDeletes: r.Policy.Limits().MaxDeletes}); err != nil {
 			return err
 		}
 		fmt.Fprintln(w.Stdout)

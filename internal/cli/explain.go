@@ -41,7 +41,7 @@ one is not.`,
 			return errors.Join(err, render.JSON(w.Stdout, list))
 		}
 		return errors.Join(err, render.Explain(w.Stdout, list, render.Options{
-			Color: w.colors(w.StdoutTerminal), Now: image.At(r.Judge()),
+			Color: w.colors(w.StdoutTerminal), Now: image.At(r.Judge()), MaxDeletes: r.Policy.Limits().MaxDeletes,
 		}))
 	}
 	f.addJournal(cmd)

@@ -39,6 +39,10 @@ func (p *page) explanation(x *plan.Explanation) {
 		}
 		p.line("           %s: %s%s", r.Code, clean(r.Detail), at)
 	}
+	if img.Verdict == policy.VerdictDelete || img.Verdict == policy.VerdictArchive {
+		// Only a plan knows how many images a run takes.
+		p.line("           %s", p.style(fmt.Sprintf("limits.maxDeletes (%d) counts the images of a whole run: a plan that takes more holds this one too", p.opts.MaxDeletes), faint))
+	}
 	p.line("  digest   %s", img.Digest)
 	p.line("  tags     %s", name(img))
 	p.line("  pushed   %s", policy.FormatDate(img.PushedAt))

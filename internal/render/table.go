@@ -28,6 +28,8 @@ type Options struct {
 	Currency string
 	// Now is the time that ages are counted from.
 	Now image.Time
+	// MaxDeletes is limits.maxDeletes, of which Explain tells.
+	MaxDeletes int
 	// Keepless are the rules without a keep that the plan takes images by. They
 	// stand at its end, where nobody overlooks them.
 	Keepless []Keepless
