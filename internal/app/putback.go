@@ -13,25 +13,21 @@ import (
 )
 
 // putBack puts a deleted image back, from the manifests in the journal: what an
-// index lists before the index, what is attached to an image after it.
-func (r *restore) putBack(ctx context.Context) error {
-	root, err := r.deleted(ctx)
-	if err != nil {
-		return err
-	}
-	r.out.Digest, r.out.By, r.out.Run = root.Digest, root.Plan, root.Run
+// index lists before the index, what is attached to an image after it. What is
+// there by now is given its tags back.
+func (r *restore) putBack(ctx context.Context, root *journal.Deleted) error {
 	records, err := r.family(ctx, root)
 	if err != nil {
 		return err
 	}
 	p := &putting{restore: r, records: records, done: map[image.Digest]error{}}
-	if err := p.put(ctx, root.Digest); err != nil {
+	if err := p.back(ctx, root.Digest, root.Tags); err != nil {
 		return err
 	}
 	// What is attached goes with it. That some of it cannot be had is no reason
 	// to take the image away again.
 	for _, m := range root.Family {
-		if err := p.put(ctx, m.Digest); err != nil {
+		if err := p.back(ctx, m.Digest, m.Tags); err != nil {
 			if fatal(ctx, err) {
 				return err
 			}
@@ -151,6 +147,36 @@ type putting struct {
 	*restore
 	records map[image.Digest]journal.Image
 	done    map[image.Digest]error
+}
+
+// back puts an image of the family back, or the tags that it had where it is there.
+func (p *putting) back(ctx context.Context, d image.Digest, tags []string) error {
+	if i, there := p.now.Find(d); there {
+		return p.tag(ctx, &p.now.Images[i], tags)
+	}
+	return p.put(ctx, d)
+}
+
+// tag gives an image the tags that it does not have and no other image has.
+func (p *putting) tag(ctx context.Context, img *image.Image, tags []string) error {
+	tagged := PutBack{Digest: img.Digest, Tags: []string{}}
+	for _, tag := range p.app.Policy.Ordinary(tags) {
+		if slices.Contains(img.Tags, tag) {
+			continue
+		}
+		err := p.writer.Tag(ctx, p.out.Repository, img.Digest, tag)
+		if _, taken := errors.AsType[*registry.TagTakenError](err); taken {
+			tagged.Left = append(tagged.Left, tag)
+		} else if err != nil {
+			return err
+		} else {
+			tagged.Tags = append(tagged.Tags, tag)
+		}
+	}
+	if len(tagged.Tags)+len(tagged.Left) > 0 {
+		p.out.Tagged = append(p.out.Tagged, tagged)
+	}
+	return nil
 }
 
 func (p *putting) put(ctx context.Context, d image.Digest) error {

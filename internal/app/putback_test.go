@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"io"
 	"path/filepath"
 	"testing"
@@ -41,7 +42,7 @@ func TestPutBackOfAnOlderRecord(t *testing.T) {
 	archived := journal.Image{Digest: older.Digest, Tags: []string{"v2"}, NoManifest: "it is archived"}
 	damaged := older
 	damaged.Tags, damaged.Manifest = []string{"v2"}, []byte("{}")
-	index := recorded(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"` + older.Digest.String() + `","size":1}]}`, "multi")
+	index := recorded(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"`+older.Digest.String()+`","size":1}]}`, "multi")
 	for _, tt := range []struct {
 		name, image string
 		latest      journal.Image
@@ -81,5 +82,56 @@ func TestFamilyWithoutManifest(t *testing.T) {
 	out, err := a.Restore(t.Context(), "r:v1", how)
 	if want := "the journal has no manifest of " + D("root").String() + ": it is archived"; err == nil || err.Error() != want || len(out.Put) > 0 {
 		t.Errorf("put %v, error %v, want %s", out.Put, err, want)
+	}
+}
+
+// TestTagsOfWhatIsThere: an image that was deleted and is there again by other
+// hands gets the tags back that it had and that are free, and nothing is claimed
+// that was not done.
+func TestTagsOfWhatIsThere(t *testing.T) {
+	const mark = "regsweep-condemned-1770000000"
+	there := recorded(plainManifest)
+	with := func(tags ...string) journal.Image {
+		img := there
+		img.Tags = tags
+		return img
+	}
+	denied := errors.New("denied")
+	for _, tt := range []struct {
+		name, image string
+		journal     journal.Image
+		status      image.Status
+		failing     error
+		want        Restored
+	}{
+		{name: "its tag is free", image: "r:v1", journal: with("again", "v1"),
+			want: Restored{Result: PutAgain, Tagged: []PutBack{{Digest: there.Digest, Tags: []string{"v1"}}}}},
+		{name: "one is free and one is not", image: "r:v1", journal: with("moved", "v1"),
+			want: Restored{Result: PutAgain, Tagged: []PutBack{{Digest: there.Digest, Tags: []string{"v1"}, Left: []string{"moved"}}}}},
+		{name: "by a tag of regsweep's own", image: "r:" + mark, journal: with(mark), want: Restored{Result: AlreadyThere}},
+		{name: "by a tag of regsweep's own, with another", image: "r:" + mark, journal: with(mark, "v1"),
+			want: Restored{Result: PutAgain, Tagged: []PutBack{{Digest: there.Digest, Tags: []string{"v1"}}}}},
+		{name: "by a tag of regsweep's own, and no other is free", image: "r:" + mark, journal: with("moved", mark),
+			want: Restored{Result: AlreadyThere, Tagged: []PutBack{{Digest: there.Digest, Tags: []string{}, Left: []string{"moved"}}}}},
+		{name: "in the archive", image: "r:v1", journal: with("v1"), status: image.Archived,
+			want: Restored{Result: Unarchived, Activated: []image.Digest{there.Digest}, Tagged: []PutBack{{Digest: there.Digest, Tags: []string{"v1"}}}}},
+		{name: "refused", image: "r:v1", journal: with("v1"), failing: denied},
+		{name: "by its digest", image: "r@" + there.Digest.String(), journal: with("v1"), want: Restored{Result: AlreadyThere}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			place := newPlace(t)
+			repo := New("r").Add("other", Tags("moved")).Add("again", Tags("again"), func(i *image.Image, _ *image.Manifest) { i.Digest, i.Status = there.Digest, tt.status })
+			v := &vault{shelf: shelf{repo: repo}, failing: tt.failing}
+			a, how := restoring(t, v, place)
+			wroteDown(t, place, a.Now, tt.journal)
+			out, err := a.Restore(t.Context(), tt.image, how)
+			if !errors.Is(err, tt.failing) {
+				t.Fatal(err)
+			}
+			got := Restored{Result: out.Result, Activated: out.Activated, Put: out.Put, Tagged: out.Tagged}
+			if diff := cmp.Diff(tt.want, got); diff != "" || out.Digest != there.Digest || len(v.put) > 0 {
+				t.Errorf("of %s, put %v (-want +got):\n%s", out.Digest, v.put, diff)
+			}
+		})
 	}
 }

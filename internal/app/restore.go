@@ -9,6 +9,7 @@ import (
 
 	"github.com/regsweep/regsweep/internal/graph"
 	"github.com/regsweep/regsweep/internal/image"
+	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/policy"
 	"github.com/regsweep/regsweep/internal/registry"
 )
@@ -39,6 +40,9 @@ type Restored struct {
 	Activated []image.Digest `json:"activated,omitempty"`
 	// Put are images that were deleted and whose manifests were put back.
 	Put []PutBack `json:"put,omitempty"`
+	// Tagged are images that were deleted, are there again by other hands, and
+	// were given the tags back that they had.
+	Tagged []PutBack `json:"tagged,omitempty"`
 	// Missing says of members of the family why they could not be put back.
 	Missing []string `json:"missing,omitempty"`
 	// Unread says of journals that were passed over why, and what to do.
@@ -51,15 +55,16 @@ type Restored struct {
 // RestoreResult is what was done to bring an image back.
 type RestoreResult string
 
-// The results. Unarchived came from the archive, PutAgain from the journal, and
-// AlreadyThere means that nothing was done. A restore that failed has none.
+// The results. Unarchived came from the archive, PutAgain from the journal (the
+// image or its tags), and AlreadyThere means that nothing was done. A restore that
+// failed has none.
 const (
 	Unarchived   RestoreResult = "restored from the archive"
 	PutAgain     RestoreResult = "restored from the journal"
 	AlreadyThere RestoreResult = "already there"
 )
 
-// PutBack is an image that was put back.
+// PutBack is an image that was put back, or whose tags were.
 type PutBack struct {
 	Digest image.Digest `json:"digest"`
 	Tags   []string     `json:"tags"`
@@ -139,8 +144,16 @@ func (r *restore) run(ctx context.Context, repo image.Repository) error {
 	if err != nil {
 		return err
 	}
+	// What the journal has of an image that has another name by now, or is gone.
+	var past *journal.Deleted
 	if there {
 		r.out.Digest = r.now.Images[i].Digest
+	} else {
+		if past, err = r.deleted(ctx); err != nil {
+			return err
+		}
+		r.out.Digest, r.out.By, r.out.Run = past.Digest, past.Plan, past.Run
+		i, there = r.now.Find(past.Digest)
 	}
 	var archived []int32
 	if there {
@@ -149,7 +162,7 @@ func (r *restore) run(ctx context.Context, repo image.Repository) error {
 				archived = append(archived, m)
 			}
 		})
-		if len(archived) == 0 {
+		if len(archived) == 0 && past == nil {
 			r.out.Result = AlreadyThere
 			return nil
 		}
@@ -157,15 +170,24 @@ func (r *restore) run(ctx context.Context, repo image.Repository) error {
 	if r.writer, err = r.how.Open(ctx, r.out.Registry); err != nil {
 		return fmt.Errorf("registry %s: %w", r.out.Registry, err)
 	}
-	if there {
-		r.out.Result, err = Unarchived, r.activate(ctx, archived)
-	} else {
-		r.out.Result, err = PutAgain, r.putBack(ctx)
+	result := AlreadyThere
+	if len(archived) > 0 {
+		if err := r.activate(ctx, archived); err != nil {
+			return err
+		}
+		result = Unarchived
 	}
-	if err != nil {
-		r.out.Result = ""
+	if past != nil {
+		if err := r.putBack(ctx, past); err != nil {
+			return err
+		}
+		tagged := slices.ContainsFunc(r.out.Tagged, func(p PutBack) bool { return len(p.Tags) > 0 })
+		if result == AlreadyThere && (tagged || len(r.out.Put) > 0) {
+			result = PutAgain
+		}
 	}
-	return err
+	r.out.Result = result
+	return nil
 }
 
 // The waits between two looks at an image that is on its way back, which takes

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
@@ -27,7 +28,7 @@ type vault struct {
 	now             *time.Time
 	takes           time.Duration
 	asked           map[image.Digest]time.Time
-	put             []string
+	put, tagged     []string
 	failing         error
 }
 
@@ -63,6 +64,14 @@ func (v *vault) Put(_ context.Context, _ string, m registry.Manifest, tags []str
 	}
 	v.put = append(v.put, m.Digest.String())
 	return errors.Join(v.failing, errors.Join(taken...))
+}
+
+func (v *vault) Tag(_ context.Context, _ string, d image.Digest, tag string) error {
+	if tag == "moved" {
+		return fmt.Errorf("tag: %w", &registry.TagTakenError{Digest: d, Tag: tag, Other: D("other")})
+	}
+	v.tagged = append(v.tagged, tag)
+	return v.failing
 }
 
 // restoring returns a run over a vault.

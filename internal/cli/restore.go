@@ -77,15 +77,26 @@ func (r *run) restored(out *app.Restored, all bool) error {
 	if len(out.Activated) > 0 {
 		fmt.Fprintf(w.Stdout, "%s: %s back from the archive.\n", name, render.Count(len(out.Activated), "image"))
 	}
+	left := func(p app.PutBack) {
+		if len(p.Left) > 0 {
+			fmt.Fprintf(w.Stdout, "  Left to other images: %s\n", strings.Join(p.Left, ", "))
+		}
+	}
 	for _, p := range out.Put {
 		fmt.Fprintf(w.Stdout, "%s: %s is there again", name, p.Digest)
 		if len(p.Tags) > 0 {
 			fmt.Fprintf(w.Stdout, " as %s", strings.Join(p.Tags, ", "))
 		}
 		fmt.Fprintln(w.Stdout, ".")
-		if len(p.Left) > 0 {
-			fmt.Fprintf(w.Stdout, "  Left to other images: %s\n", strings.Join(p.Left, ", "))
+		left(p)
+	}
+	for _, p := range out.Tagged {
+		if len(p.Tags) > 0 {
+			fmt.Fprintf(w.Stdout, "%s: %s was there already, and is %s again.\n", name, p.Digest, strings.Join(p.Tags, ", "))
+		} else {
+			fmt.Fprintf(w.Stdout, "%s: %s was there already.\n", name, p.Digest)
 		}
+		left(p)
 	}
 	for _, m := range out.Missing {
 		fmt.Fprintf(w.Stderr, "regsweep: not put back: %s\n", m)
