@@ -17,14 +17,24 @@ type NotFoundError struct {
 	Name string
 	// Repository says that a digest alone is no name here.
 	Repository bool
+	// Flag is the flag that leaves out where the image may be, or "", and LeftOut
+	// the repository that was named and is left out, or "".
+	Flag, LeftOut string
 }
 
 func (e *NotFoundError) Error() string {
-	bare := ", sha256:…"
-	if e.Repository {
-		bare = ""
+	if e.LeftOut != "" {
+		return fmt.Sprintf("%s: %s leaves out %s", e.Name, e.Flag, e.LeftOut)
 	}
-	return fmt.Sprintf("%s: no such image in the configured registries; name it as repository:tag, repository@sha256:…%s or with the registry's host", e.Name, bare)
+	where := "the configured registries"
+	if e.Flag != "" {
+		where = "the repositories that " + e.Flag + " leaves"
+	}
+	bare, gone := ", sha256:…", fmt.Sprintf("; regsweep history %s tells whether it was deleted", e.Name)
+	if e.Repository {
+		bare, gone = "", ""
+	}
+	return fmt.Sprintf("%s: no such image in %s; name it as repository:tag, repository@sha256:…%s or with the registry's host%s", e.Name, where, bare, gone)
 }
 
 // MalformedError says that no image can have this name.
@@ -99,7 +109,11 @@ func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, 
 	var all []plan.Explanation
 	var unclear []error
 	for _, name := range names {
-		found, err := a.explain(ctx, name, k)
+		missing := &NotFoundError{Name: name}
+		if a.Scope.Registry != "" {
+			missing.Flag = "--registry"
+		}
+		found, err := a.explain(ctx, name, k, missing)
 		if err != nil {
 			return nil, err
 		}
@@ -107,7 +121,7 @@ func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, 
 		case err != nil:
 			unclear = append(unclear, err)
 		case len(found) == 0:
-			unclear = append(unclear, &NotFoundError{Name: name})
+			unclear = append(unclear, missing)
 		default:
 			all = append(all, found...)
 		}
@@ -115,14 +129,26 @@ func (a *App) Explain(ctx context.Context, names []string) ([]plan.Explanation, 
 	return all, errors.Join(unclear...)
 }
 
-func (a *App) explain(ctx context.Context, name string, k *known) (found []plan.Explanation, err error) {
+// explain tells of the images of one name, and notes in missing what was not
+// looked at.
+func (a *App) explain(ctx context.Context, name string, k *known, missing *NotFoundError) (found []plan.Explanation, err error) {
 	for _, reader := range a.Readers {
 		wanted, ok := meaning(name, reader.Identity())
 		if !ok {
 			continue
 		}
 		repositories, err := reader.Repositories(ctx, func(repo string) bool {
-			return (wanted.everywhere || repo == wanted.repository) && a.selects(reader.Identity().Name, repo)
+			if !wanted.everywhere && repo != wanted.repository {
+				return false
+			}
+			selected := a.selects(reader.Identity().Name, repo)
+			if !selected {
+				missing.LeftOut, missing.Flag = wanted.repository, "--shard"
+				if !a.Repositories.Match(repo) {
+					missing.Flag = "--repository"
+				}
+			}
+			return selected
 		}, a.Policy.NeedsRepositoryTags())
 		if err != nil {
 			return nil, fmt.Errorf("registry %s: %w", reader.Identity().Name, err)
