@@ -2,8 +2,10 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/plan"
 	"github.com/regsweep/regsweep/internal/policy"
 )
@@ -12,6 +14,15 @@ import (
 type Keepless struct {
 	policy.RuleRef
 	Images int
+}
+
+// family is how many images of one root a plan takes.
+type family struct {
+	images int
+	rule   string
+	// left says that an interrupted run left it: the plan names the rule that took
+	// its root then, and that rule need not govern it now.
+	left bool
 }
 
 // CountKeepless returns those of the rules that a plan takes images by, in their
@@ -27,13 +38,22 @@ func CountKeepless(doc *plan.Plan, rules []policy.RuleRef) (list []Keepless, err
 			if r.Totals.Delete+r.Totals.Archive == 0 {
 				continue
 			}
+			families := map[image.Digest]family{}
 			if err := r.Each(func(img *plan.Image) error {
 				if img.Verdict == policy.VerdictDelete || img.Verdict == policy.VerdictArchive {
-					taken[img.Rule]++
+					f := families[img.Root]
+					f.images, f.rule = f.images+1, img.Rule
+					f.left = f.left || slices.ContainsFunc(img.Reasons, func(r plan.Reason) bool { return r.Code == policy.CodeNotKept && r.Path == "" })
+					families[img.Root] = f
 				}
 				return nil
 			}); err != nil {
 				return nil, fmt.Errorf("repository %s: %w", r.Name, err)
+			}
+			for _, f := range families {
+				if !f.left {
+					taken[f.rule] += f.images
+				}
 			}
 		}
 	}

@@ -13,13 +13,21 @@ import (
 // TestKeepless counts what a plan takes by rules without a keep, and says it.
 func TestKeepless(t *testing.T) {
 	img := func(name, rule string, v policy.Verdict) plan.Image {
-		return plan.Image{Digest: image.DigestOf([]byte(name)), Rule: rule, Verdict: v}
+		d := image.DigestOf([]byte(name))
+		return plan.Image{Digest: d, Root: d, Rule: rule, Verdict: v, Reasons: []plan.Reason{{Code: policy.CodeNotKept, Path: "rules[0]"}}}
 	}
 	images := plan.List{
 		img("a", "all", policy.VerdictDelete), img("b", "all", policy.VerdictArchive), img("c", "all", policy.VerdictHeld),
 		img("d", "other", policy.VerdictDelete), img("e", "careful", policy.VerdictDelete), img("f", "held", policy.VerdictHeld),
 	}
-	totals := plan.Totals{Images: 6, Delete: 3, Archive: 1, Held: 2}
+	// What an interrupted run left has the name of the rule that took its root, and no
+	// reason of that rule; what goes with it is of its root.
+	left := img("left", "all", policy.VerdictDelete)
+	left.Root, left.Reasons = left.Digest, []plan.Reason{{Code: policy.CodeNotKept, Detail: "its root was deleted by a plan, which was interrupted"}}
+	child := img("child of left", "all", policy.VerdictDelete)
+	child.Root, child.Reasons = left.Digest, []plan.Reason{{Code: policy.CodeFamily, Detail: "it goes with its root"}}
+	images = append(images, child, left)
+	totals := plan.Totals{Images: 8, Delete: 5, Archive: 1, Held: 2}
 	doc := &plan.Plan{
 		Totals:     totals,
 		Registries: []plan.Registry{{Name: "prod", Repositories: []plan.Repository{plan.NewRepository("apps", totals, "", images), plan.Unread("gone", "denied")}}},
