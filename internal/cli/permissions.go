@@ -121,17 +121,17 @@ func (f *flags) registriesOf(cfg *config.Config) ([]config.Registry, error) {
 
 // runOf says what planning, applying or tagging with the configuration does.
 func (w *World) runOf(cfg *config.Config, purpose string) permissions.Run {
-	apply, tag := purpose == "apply", purpose == "tag"
+	apply, tag, restore := purpose == "apply", purpose == "tag", purpose == "restore"
 	acts := func(action policy.Action) bool {
 		return apply && slices.ContainsFunc(cfg.Policy.Rules, func(r policy.Rule) bool { return r.Action == action })
 	}
 	run := permissions.Run{
 		// In the SDK's order.
 		Region:         cmp.Or(w.getenv("AWS_REGION"), w.getenv("AWS_DEFAULT_REGION")),
-		RepositoryTags: cfg.Compiled.NeedsRepositoryTags() && !tag,
+		RepositoryTags: cfg.Compiled.NeedsRepositoryTags() && !tag && !restore,
 		Delete:         acts(policy.Delete), Archive: acts(policy.Archive),
 		Tag: apply && cfg.Grace > 0 || tag && cfg.Tag.Name == "", MoveTag: tag && cfg.Tag.Name != "",
-		Restore:   purpose == "restore",
+		Restore:   restore,
 		Lifecycle: purpose == "lifecycle" || purpose == "lifecycle-put", PutLifecycle: purpose == "lifecycle-put",
 	}
 	// Sources without regions read those of the registries and the caller's; a
@@ -159,6 +159,9 @@ func iamNeeds(cfg *config.Config, registries []config.Registry, run permissions.
 		if caller, ok := r.Config.(permissions.AWS); ok {
 			needs = append(needs, caller.IAM(run)...)
 		}
+	}
+	if run.Restore { // it asks nobody what is in use
+		return needs
 	}
 	for _, s := range cfg.Usage.Sources {
 		if caller, ok := s.Config.(permissions.AWS); ok {

@@ -162,7 +162,13 @@ type outcome struct {
 // policies by principal; nil is no policy for anybody.
 func runUnder(t *testing.T, config string, policies map[string]permissions.Policy, args ...string) outcome {
 	t.Helper()
-	srv := embedded.New(embedded.Options{Clock: func() time.Time { return scriptNow }})
+	return runAfter(t, config, func(*embedded.Region) {}, policies, args...)
+}
+
+// runAfter is runUnder after something else was done, by the administrator.
+func runAfter(t *testing.T, config string, before func(*embedded.Region), policies map[string]permissions.Policy, args ...string) outcome {
+	t.Helper()
+	srv := embedded.New(embedded.Options{Clock: func() time.Time { return scriptNow }, LayerTime: time.Hour})
 	srv.Account(otherAccount).Trust(embedded.DefaultAccount)
 	var regions []*embedded.Region
 	for _, account := range []string{embedded.DefaultAccount, otherAccount} {
@@ -174,6 +180,12 @@ func runUnder(t *testing.T, config string, policies map[string]permissions.Polic
 	embedded.Must(regions[0].S3().CreateBucket("exchange")).Put("team */uses?.json", []byte(`{"schema": "regsweep.usage/v1", "createdAt": "2026-06-15T11:00:00Z",
 		"sources": [{"name": "x", "uses": 1, "status": "ok", "detail": ""}],
 		"uses": [{"source": "x", "state": "running", "reference": "images.example.com/x:1", "holder": "x/y"}]}`))
+	server := httptest.NewServer(srv)
+	defer server.Close()
+	t.Setenv("AWS_ENDPOINT_URL", server.URL)
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	before(regions[0])
 	for principal, policy := range policies {
 		if len(policy.Statement) == 0 {
 			// IAM has no policy without a statement; who has none may do nothing.
@@ -183,11 +195,6 @@ func runUnder(t *testing.T, config string, policies map[string]permissions.Polic
 			t.Fatal(err)
 		}
 	}
-	server := httptest.NewServer(srv)
-	defer server.Close()
-	t.Setenv("AWS_ENDPOINT_URL", server.URL)
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	o := runCLI(t, config, args...)
 	o.Calls = srv.Stats().Calls
 	// The SDK has the real clock, by which the sessions of roles ended long ago.
