@@ -16,15 +16,6 @@ type Keepless struct {
 	Images int
 }
 
-// family is how many images of one root a plan takes.
-type family struct {
-	images int
-	rule   string
-	// left says that an interrupted run left it: the plan names the rule that took
-	// its root then, and that rule need not govern it now.
-	left bool
-}
-
 // CountKeepless returns those of the rules that a plan takes images by, in their
 // order. An error is one of reading the plan's images.
 func CountKeepless(doc *plan.Plan, rules []policy.RuleRef) (list []Keepless, err error) {
@@ -38,22 +29,30 @@ func CountKeepless(doc *plan.Plan, rules []policy.RuleRef) (list []Keepless, err
 			if r.Totals.Delete+r.Totals.Archive == 0 {
 				continue
 			}
-			families := map[image.Digest]family{}
-			if err := r.Each(func(img *plan.Image) error {
+			// What an interrupted run left has the name of the rule that took its root,
+			// and no place in the rules: that rule need not govern it now.
+			left := map[image.Digest]bool{} // roots
+			count := func(img *plan.Image) error {
 				if img.Verdict == policy.VerdictDelete || img.Verdict == policy.VerdictArchive {
-					f := families[img.Root]
-					f.images, f.rule = f.images+1, img.Rule
-					f.left = f.left || slices.ContainsFunc(img.Reasons, func(r plan.Reason) bool { return r.Code == policy.CodeNotKept && r.Path == "" })
-					families[img.Root] = f
+					taken[img.Rule]++
+					if slices.ContainsFunc(img.Reasons, func(r plan.Reason) bool { return r.Code == policy.CodeNotKept && r.Path == "" }) {
+						left[img.Root] = true
+					}
 				}
 				return nil
-			}); err != nil {
-				return nil, fmt.Errorf("repository %s: %w", r.Name, err)
 			}
-			for _, f := range families {
-				if !f.left {
-					taken[f.rule] += f.images
+			forget := func(img *plan.Image) error {
+				if left[img.Root] && (img.Verdict == policy.VerdictDelete || img.Verdict == policy.VerdictArchive) {
+					taken[img.Rule]--
 				}
+				return nil
+			}
+			err := r.Each(count)
+			if err == nil && len(left) > 0 {
+				err = r.Each(forget)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("repository %s: %w", r.Name, err)
 			}
 		}
 	}
