@@ -228,17 +228,12 @@ func (p *page) images(r *plan.Repository) error {
 	if p.opts.All {
 		most = math.MaxInt
 	}
-	members := map[image.Digest]*followers{}
+	members := followers{count: map[image.Digest]int{}, tagged: map[image.Digest][]string{}}
 	index := map[string]int{}
 	var groups []group
 	err := r.Each(func(img *plan.Image) error {
 		if img.Root != img.Digest {
-			f := members[img.Root]
-			if f == nil {
-				f = &followers{}
-				members[img.Root] = f
-			}
-			f.add(img)
+			members.add(img)
 			return nil
 		}
 		key := likeness(img)
@@ -260,64 +255,57 @@ func (p *page) images(r *plan.Repository) error {
 	for _, g := range groups {
 		with := 0
 		for _, root := range g.roots {
-			with += members[root].count()
+			with += members.count[root]
 		}
 		what := Count(len(g.roots), "root")
 		if with > 0 {
 			what += fmt.Sprintf(" with %s", Count(with, "member"))
 		}
 		p.line("    %s %s  %s", p.style(g.verdict.String(), verdictStyles[g.verdict]), what, p.style(g.reasons(), faint))
-		p.roots(&g, members)
+		p.roots(&g, &members)
 	}
 	return nil
 }
 
-// followers are what lives with a root: how many images, and those of them that
-// have tags of their own and are no referrers, of which only some are named.
+// followers are, by root, how many images live with it, and the first tags of
+// those of them that have tags of their own and are no referrers.
 type followers struct {
-	n, tagged int
-	names     []string
+	count  map[image.Digest]int
+	tagged map[image.Digest][]string
 }
+
+// named is how many followers of a root are named.
+const named = 2
 
 func (f *followers) add(img *plan.Image) {
-	f.n++
-	if len(img.Tags) == 0 || img.Kind == graph.Referrer.String() {
-		return
-	}
-	if f.tagged++; f.tagged <= 2 {
-		f.names = append(f.names, clean(img.Tags[0]))
+	f.count[img.Root]++
+	if tags := f.tagged[img.Root]; len(img.Tags) > 0 && img.Kind != graph.Referrer.String() && len(tags) <= named {
+		f.tagged[img.Root] = append(tags, img.Tags[0])
 	}
 }
 
-func (f *followers) count() int {
-	if f == nil {
-		return 0
-	}
-	return f.n
-}
-
-// String is what follows the name of the root.
-func (f *followers) String() string {
-	if f == nil {
+// of is what follows the name of a root.
+func (f *followers) of(root image.Digest) string {
+	if f.count[root] == 0 {
 		return ""
 	}
-	text := fmt.Sprintf(" +%d", f.n)
-	if f.tagged == 0 {
+	text := fmt.Sprintf(" +%d", f.count[root])
+	tags, more := f.tagged[root], ""
+	if len(tags) == 0 {
 		return text
 	}
-	text += ": " + strings.Join(f.names, ", ")
-	if f.tagged > len(f.names) {
-		text += ", …"
+	if len(tags) > named {
+		tags, more = tags[:named], ", …"
 	}
-	return text
+	return text + ": " + clean(strings.Join(tags, ", ")) + more
 }
 
-func (p *page) roots(g *group, members map[image.Digest]*followers) {
+func (p *page) roots(g *group, members *followers) {
 	slices.SortFunc(g.shown, newestFirst)
 	var rows [][]string
 	for i := range g.shown {
 		img := &g.shown[i]
-		rows = append(rows, []string{name(img) + members[img.Digest].String(), img.Digest.String()[:19], p.age(img.PushedAt), Bytes(img.Size)})
+		rows = append(rows, []string{name(img) + members.of(img.Digest), img.Digest.String()[:19], p.age(img.PushedAt), Bytes(img.Size)})
 	}
 	p.table("      ", nil, rows, 2, 3)
 	if rest := len(g.roots) - len(g.shown); rest > 0 {
