@@ -64,8 +64,9 @@ func FuzzRead(f *testing.F) {
 			}
 			deleted++
 		}
-		if deleted > events {
-			t.Errorf("%d images were deleted in %d events", deleted, events)
+		// A run is told once, whatever copies there are.
+		if deleted > 0 && events == 0 {
+			t.Errorf("%d images were deleted in no event", deleted)
 		}
 	})
 }

@@ -113,6 +113,7 @@ func (p *Place) History(ctx context.Context, f Filter) (*History, error) {
 		}
 		told = append(told, runs...)
 	}
+	told = once(told)
 	// A file may be called anything, and have several runs.
 	slices.SortStableFunc(told, func(a, b *telling) int { return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.Run, b.Run)) })
 	settle(told)
@@ -127,10 +128,29 @@ func (p *Place) History(ctx context.Context, f Filter) (*History, error) {
 	return h, nil
 }
 
+// once leaves out runs of which there is more than one journal: files are copied,
+// also while their run goes on. The one that says most stays.
+func once(runs []*telling) (list []*telling) {
+	at := map[string]int{}
+	for _, r := range runs {
+		i, known := at[r.Run]
+		switch {
+		case !known:
+			at[r.Run] = len(list)
+			list = append(list, r)
+		case cmp.Or(cmp.Compare(r.images, list[i].images), cmp.Compare(r.records, list[i].records)) > 0:
+			list[i] = r
+		}
+	}
+	return list
+}
+
 // telling is a run while its records are read.
 type telling struct {
 	RunHistory
-	hosts map[string]string
+	// records and images are how many there are, wanted or not.
+	records, images int
+	hosts           map[string]string
 	// batches has what is known of the batches without a result: the first event
 	// of each, and whether each image has one.
 	batches map[int]told
@@ -158,7 +178,7 @@ type told struct {
 
 func (s Source) history(ctx context.Context, f Filter) ([]*telling, error) {
 	runs := map[string]*telling{}
-	var order []string
+	var list []*telling
 	var last *telling
 	for e, err := range s.Records(ctx, false) {
 		if err != nil {
@@ -172,16 +192,12 @@ func (s Source) history(ctx context.Context, f Filter) ([]*telling, error) {
 		}
 		if e.Begin != nil {
 			runs[e.Run] = begun(&e, s.String())
-			order = append(order, e.Run)
+			list = append(list, runs[e.Run])
 		}
 		if r := runs[e.Run]; r != nil {
 			last = r
 			r.add(&e, f)
 		}
-	}
-	list := make([]*telling, len(order))
-	for i, name := range order {
-		list[i] = runs[name]
 	}
 	return list, nil
 }
@@ -201,12 +217,14 @@ func begun(e *Entry, source string) *telling {
 }
 
 func (r *telling) add(e *Entry, f Filter) {
+	r.records++
 	if e.Settled == nil {
 		r.follow.last = e.Time
 	}
 	switch {
 	case e.Before != nil:
 		r.follow.before(e.Before)
+		r.images += len(e.Before.Images)
 		r.settled, r.FinishedBy = false, "" // it went on
 		t := told{
 			at: len(r.Events), wanted: make([]bool, len(e.Before.Images)),
