@@ -22,14 +22,14 @@ func (r *restore) putBack(ctx context.Context, root *journal.Deleted) error {
 	}
 	p := &putting{restore: r, records: records, done: map[image.Digest]error{}}
 	if err := p.back(ctx, root.Digest, root.Tags); err != nil {
-		return err
+		return p.staying(err)
 	}
 	// What is attached goes with it. That some of it cannot be had is no reason
 	// to take the image away again.
 	for _, m := range root.Family {
 		if err := p.back(ctx, m.Digest, m.Tags); err != nil {
 			if fatal(ctx, err) {
-				return err
+				return p.staying(err)
 			}
 			r.out.Missing = append(r.out.Missing, err.Error())
 		}
@@ -149,6 +149,19 @@ type putting struct {
 	done    map[image.Digest]error
 }
 
+// staying adds to an error what was put before it, which is not taken away again:
+// a restore deletes nothing.
+func (p *putting) staying(err error) error {
+	var put []string
+	for _, back := range p.out.Put {
+		put = append(put, back.Digest.String())
+	}
+	if len(put) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; what was put back before that stays: %s", err, strings.Join(put, ", "))
+}
+
 // back puts an image of the family back, or the tags that it had where it is there.
 func (p *putting) back(ctx context.Context, d image.Digest, tags []string) error {
 	if i, there := p.now.Find(d); there {
@@ -158,25 +171,25 @@ func (p *putting) back(ctx context.Context, d image.Digest, tags []string) error
 }
 
 // tag gives an image the tags that it does not have and no other image has.
-func (p *putting) tag(ctx context.Context, img *image.Image, tags []string) error {
+func (p *putting) tag(ctx context.Context, img *image.Image, tags []string) (err error) {
 	tagged := PutBack{Digest: img.Digest, Tags: []string{}}
 	for _, tag := range p.app.Policy.Ordinary(tags) {
 		if slices.Contains(img.Tags, tag) {
 			continue
 		}
-		err := p.writer.Tag(ctx, p.out.Repository, img.Digest, tag)
+		err = p.writer.Tag(ctx, p.out.Repository, img.Digest, tag)
 		if _, taken := errors.AsType[*registry.TagTakenError](err); taken {
-			tagged.Left = append(tagged.Left, tag)
-		} else if err != nil {
-			return err
-		} else {
+			tagged.Left, err = append(tagged.Left, tag), nil
+		} else if err == nil {
 			tagged.Tags = append(tagged.Tags, tag)
+		} else {
+			break
 		}
 	}
 	if len(tagged.Tags)+len(tagged.Left) > 0 {
 		p.out.Tagged = append(p.out.Tagged, tagged)
 	}
-	return nil
+	return err
 }
 
 func (p *putting) put(ctx context.Context, d image.Digest) error {

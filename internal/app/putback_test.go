@@ -1,9 +1,11 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,6 +14,7 @@ import (
 	"github.com/regsweep/regsweep/internal/image"
 	"github.com/regsweep/regsweep/internal/journal"
 	"github.com/regsweep/regsweep/internal/objects"
+	"github.com/regsweep/regsweep/internal/registry"
 )
 
 // plainManifest is the manifest of an image without layers.
@@ -106,6 +109,8 @@ func TestTagsOfWhatIsThere(t *testing.T) {
 	}{
 		{name: "its tag is free", image: "r:v1", journal: with("again", "v1"),
 			want: Restored{Result: PutAgain, Tagged: []PutBack{{Digest: there.Digest, Tags: []string{"v1"}}}}},
+		{name: "one is refused after others", image: "r:v1", journal: with("moved", "v1"), failing: denied,
+			want: Restored{Tagged: []PutBack{{Digest: there.Digest, Tags: []string{}, Left: []string{"moved"}}}}},
 		{name: "one is free and one is not", image: "r:v1", journal: with("moved", "v1"),
 			want: Restored{Result: PutAgain, Tagged: []PutBack{{Digest: there.Digest, Tags: []string{"v1"}, Left: []string{"moved"}}}}},
 		{name: "by a tag of regsweep's own", image: "r:" + mark, journal: with(mark), want: Restored{Result: AlreadyThere}},
@@ -131,6 +136,55 @@ func TestTagsOfWhatIsThere(t *testing.T) {
 			got := Restored{Result: out.Result, Activated: out.Activated, Put: out.Put, Tagged: out.Tagged}
 			if diff := cmp.Diff(tt.want, got); diff != "" || out.Digest != there.Digest || len(v.put) > 0 {
 				t.Errorf("of %s, put %v (-want +got):\n%s", out.Digest, v.put, diff)
+			}
+		})
+	}
+}
+
+// collected is a registry that has lost the layers of one image.
+type collected struct {
+	*vault
+	image image.Digest
+}
+
+func (c *collected) Put(ctx context.Context, repository string, m registry.Manifest, tags []string) error {
+	if m.Digest == c.image {
+		return &registry.LayersGoneError{Digest: m.Digest}
+	}
+	return c.vault.Put(ctx, repository, m, tags)
+}
+
+// TestPutBackOfAPart: an error names what was put before and stays.
+func TestPutBackOfAPart(t *testing.T) {
+	empty := recorded(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
+	child := recorded(plainManifest)
+	entry := func(d image.Digest) string { return `{"mediaType":"m","digest":"` + d.String() + `","size":1}` }
+	index := recorded(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[`+entry(empty.Digest)+`,`+entry(child.Digest)+`]}`, "v1")
+	const stays = "; what was put back before that stays: "
+	for _, tt := range []struct {
+		name string
+		gone image.Digest
+		want string
+	}{
+		{"the last child", child.Digest, stays + empty.Digest.String()},
+		{"the first child", empty.Digest, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			place := newPlace(t)
+			v := &vault{shelf: shelf{repo: New("r").Add("other", Tags("v3"))}}
+			a, how := restoring(t, v, place)
+			how.Open = func(context.Context, string) (registry.Writer, error) { return &collected{v, tt.gone}, nil }
+			wroteDown(t, place, a.Now, index, empty, child)
+			out, err := a.Restore(t.Context(), "r:v1", how)
+			var layers *registry.LayersGoneError
+			if !errors.As(err, &layers) || out.Result != "" {
+				t.Fatalf("result %q, error %v", out.Result, err)
+			}
+			if !strings.HasSuffix(err.Error(), tt.want) || strings.Contains(err.Error(), stays) != (tt.want != "") {
+				t.Errorf("error %v, want it to end in %q", err, tt.want)
+			}
+			if (len(out.Put) > 0) != (tt.want != "") {
+				t.Errorf("put %v", out.Put)
 			}
 		})
 	}
