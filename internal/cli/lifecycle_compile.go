@@ -63,7 +63,7 @@ usage or configuration.`,
 				_, err := io.WriteString(w, text+"\n")
 				return err
 			}); err != nil {
-				return fmt.Errorf("save the policy: %w", err)
+				return unsaved("policy", err)
 			}
 		}
 		doc := compileDocument{Schema: "regsweep.lifecycle-compile/v1", Policies: policies}

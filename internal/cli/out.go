@@ -42,6 +42,15 @@ func (r *run) target(path string) (*objects.Object, error) {
 	return o, nil
 }
 
+// unsaved says what an --out could not be given. A bucket that does not exist is
+// wrong usage, as a folder is, but is known only when it is written to.
+func unsaved(what string, err error) error {
+	if missing, ok := errors.AsType[*objects.NotFoundError](err); ok && missing.Bucket {
+		return usageError("save the %s: %w", what, err)
+	}
+	return fmt.Errorf("save the %s: %w", what, err)
+}
+
 // canCreate makes a file beside path and removes it, as the writing of path will.
 func canCreate(path string) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {

@@ -74,7 +74,7 @@ machines; --merge joins the saved plans of all parts into that of the whole:
 		}
 		if target != nil {
 			if err := target.Write(cmd.Context(), func(w io.Writer) error { return planfile.Write(w, outcome.Plan) }); err != nil {
-				return fmt.Errorf("save the plan: %w", err)
+				return unsaved("plan", err)
 			}
 		}
 		if err := r.show(w.Stdout, w.StdoutTerminal, outcome.Plan); err != nil {

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/regsweep/regsweep/internal/render"
@@ -45,7 +43,7 @@ Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 4 a source is a ga
 		}
 		if target != nil {
 			if err := target.Write(cmd.Context(), snapshot.Encode); err != nil {
-				return fmt.Errorf("save the snapshot: %w", err)
+				return unsaved("snapshot", err)
 			}
 		}
 		if f.output == "json" {
