@@ -107,7 +107,7 @@ func (a *App) unplaced(k *known, names [][]string) (warnings []string) {
 // judge reads and judges one repository. The error ends the run; what concerns
 // this repository alone is in the judgement.
 func (a *App) judge(ctx context.Context, reader registry.Reader, repo image.Repository, wait func() (*known, error)) (judgement, error) {
-	judged, missing, err := a.judgeOne(ctx, reader, repo, wait)
+	judged, k, err := a.judgeOne(ctx, reader, repo, wait)
 	if err != nil {
 		if fatal(ctx, err) {
 			return judgement{}, fmt.Errorf("repository %s: %w", repo.Name, err)
@@ -124,12 +124,8 @@ func (a *App) judge(ctx context.Context, reader registry.Reader, repo image.Repo
 		tag := a.Policy.Ordinary(img.Tags)[0]
 		j.followers, j.follower = n, fmt.Sprintf("%s/%s:%s, by rule %s", repo.Registry, repo.Name, tag, rule)
 	}
-	for _, u := range missing {
+	for _, u := range judged.Result.Missing {
 		j.warnings = append(j.warnings, fmt.Sprintf("%s/%s: %s is in use by %s and is not there", repo.Registry, repo.Name, u.Reference, u.Holder))
-	}
-	k, err := wait() // it was waited for
-	if err != nil {
-		return judgement{}, err
 	}
 	j.warnings = append(j.warnings, archivedInUse(judged.Graph, k.uses, reader.Identity().Host)...)
 	for _, g := range judged.Result.Gaps {
@@ -140,7 +136,8 @@ func (a *App) judge(ctx context.Context, reader registry.Reader, repo image.Repo
 	return j, nil
 }
 
-func (a *App) judgeOne(ctx context.Context, reader registry.Reader, repo image.Repository, wait func() (*known, error)) (*plan.Judged, []image.Use, error) {
+// judgeOne reads and judges one repository, and returns by what uses.
+func (a *App) judgeOne(ctx context.Context, reader registry.Reader, repo image.Repository, wait func() (*known, error)) (*plan.Judged, *known, error) {
 	contents, err := reader.Read(ctx, repo, a.ExactSizes)
 	if err != nil {
 		return nil, nil, err
@@ -162,7 +159,7 @@ func (a *App) judgeOne(ctx context.Context, reader registry.Reader, repo image.R
 	result := a.Policy.Evaluate(policy.Input{
 		Graph: g, Now: image.At(a.Judge()), Uses: k.uses, Gaps: k.covering(repo.Name), Unfinished: a.unfinished.Of(host, repo.Name),
 	})
-	return plan.Judge(g, result, a.Policy.Limits()), result.Missing, nil
+	return plan.Judge(g, result, a.Policy.Limits()), k, nil
 }
 
 // fatal reports whether an error concerns more than one repository.
